@@ -1,0 +1,1 @@
+"""Places that keep a log: each implements the `LogStore` protocol and nothing more."""
