@@ -1,0 +1,129 @@
+"""Putting links: events, attributions, associations, parent contexts. None is ever changed or taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stratalog.commands.draft import Draft
+from stratalog.commands.values import check_integer, check_text
+from stratalog.eventlog.errors import AlreadyExistsError, ErrorCode, InvalidInputError
+from stratalog.eventlog.events import Association, Attribution, Kind, Link, LinkType, ParentContext
+
+
+def put_link(draft: Draft, request: Link) -> None:
+    """Decide on a link between an execution and an artifact (MLMD's event). Without a time it gets the commit's.
+
+    Raises:
+        InvalidInputError: an id or the type is missing or not there, or the path holds something else than int and str.
+        AlreadyExistsError: this execution, artifact and type are linked already.
+    """
+    where = f"link of execution {request.execution_id} and artifact {request.artifact_id}"
+    try:
+        link_type = LinkType(request.type)
+    except ValueError:
+        raise InvalidInputError(
+            f"{where}: type {request.type!r} where one of {', '.join(f'{t.name} {t.value}' for t in LinkType)} "
+            "was expected",
+            code=ErrorCode.INVALID_VALUE if request.type else ErrorCode.MISSING_FIELD,
+        ) from None
+    require_node(draft, Kind.ARTIFACT, request.artifact_id, where)
+    require_node(draft, Kind.EXECUTION, request.execution_id, where)
+    if draft.link(request.execution_id, request.artifact_id, link_type) is not None:
+        raise AlreadyExistsError(
+            f"{where}: there is one of type {link_type.name} already",
+            hint="links are never changed; a repeat can be left out",
+        )
+    path: list[int | str] = [
+        check_text(step, f"{where}, path") if isinstance(step, str) else check_integer(step, f"{where}, path")
+        for step in request.path
+    ]
+    time_ms = draft.time_ms if request.time_ms is None else check_integer(request.time_ms, f"{where}, time_ms")
+    draft.add(
+        Link(
+            execution_id=request.execution_id,
+            artifact_id=request.artifact_id,
+            type=int(link_type),
+            path=path,
+            time_ms=time_ms,
+        )
+    )
+
+
+def put_links(draft: Draft, requests: Iterable[Link]) -> None:
+    """Decide on several links, in order."""
+    for request in requests:
+        put_link(draft, request)
+
+
+def put_attribution(draft: Draft, context_id: int, artifact_id: int) -> None:
+    """Put an artifact into a context; one that is in it already stays.
+
+    Raises:
+        InvalidInputError: one of the two is not there.
+    """
+    where = f"attribution of artifact {artifact_id} to context {context_id}"
+    require_node(draft, Kind.ARTIFACT, artifact_id, where)
+    require_node(draft, Kind.CONTEXT, context_id, where)
+    join(draft, context_id, Kind.ARTIFACT, artifact_id)
+
+
+def put_association(draft: Draft, context_id: int, execution_id: int) -> None:
+    """Put an execution into a context; one that is in it already stays.
+
+    Raises:
+        InvalidInputError: one of the two is not there.
+    """
+    where = f"association of execution {execution_id} to context {context_id}"
+    require_node(draft, Kind.EXECUTION, execution_id, where)
+    require_node(draft, Kind.CONTEXT, context_id, where)
+    join(draft, context_id, Kind.EXECUTION, execution_id)
+
+
+def join(draft: Draft, context_id: int, kind: int, id: int) -> None:
+    """Put a node, known to be there, into a context, known to be there."""
+    if not draft.is_member(context_id, kind, id):
+        fact = Attribution(context_id, id) if kind == Kind.ARTIFACT else Association(context_id, id)
+        draft.add(fact)
+
+
+def put_parent_context(draft: Draft, child_id: int, parent_id: int) -> None:
+    """Put a context below another.
+
+    Raises:
+        InvalidInputError: one of the two is not there, or the parent lies below the child.
+        AlreadyExistsError: it lies there already.
+    """
+    where = f"parent context {parent_id} of context {child_id}"
+    require_node(draft, Kind.CONTEXT, child_id, where)
+    require_node(draft, Kind.CONTEXT, parent_id, where)
+    if draft.is_member(parent_id, Kind.CONTEXT, child_id):
+        raise AlreadyExistsError(f"{where}: it is that already", hint="a repeat can be left out")
+    above, seen = [parent_id], {parent_id}
+    while above:
+        context_id = above.pop()
+        if context_id == child_id:
+            raise InvalidInputError(
+                f"{where}: context {child_id} would be its own ancestor",
+                code=ErrorCode.CONTEXT_CYCLE,
+                hint="swap child and parent, or leave one of the links out",
+            )
+        fresh = draft.parents(context_id) - seen
+        seen |= fresh
+        above.extend(fresh)
+    draft.add(ParentContext(child_id, parent_id))
+
+
+def require_node(draft: Draft, kind: Kind, id: int, where: str) -> None:
+    """Refuse a reference to a node that is not there.
+
+    Raises:
+        InvalidInputError: `id` is missing, no int, or of no node of this kind.
+    """
+    if not id:
+        raise InvalidInputError(f"{where}: no {kind.word} id", code=ErrorCode.MISSING_FIELD)
+    if draft.get(kind, check_integer(id, f"{where}, {kind.word} id")) is None:
+        raise InvalidInputError(
+            f"{where}: there is no {kind.word} {id}",
+            code=ErrorCode.UNKNOWN_REFERENCE,
+            hint=f"put the {kind.word} first and give the id that this returns",
+        )

@@ -1,0 +1,332 @@
+"""Base: the sealed part of the state in one SQLite file with integer keys.
+
+It holds the newest version of each node up to `applied_seq`, stamped in the same transaction, so it is right after
+any stop: what SQLite lost, the log still has. It may be deleted at any time. Look-up keys are 32-bit checksums; every
+hit is re-checked against the node itself, so a collision or a key that no longer holds costs time, never truth.
+
+Source: docs/format.md, "Views".
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from stratalog.eventlog.events import (
+    Artifact,
+    Association,
+    Attribution,
+    Context,
+    Execution,
+    Link,
+    Node,
+    ParentContext,
+    Recorded,
+    RequestAnswer,
+    Type,
+    encode_payload,
+)
+from stratalog.projections.tail import ARTIFACT, CONTEXT, EXECUTION, StoredAnswer, StoredLink, Version
+
+BASE_FORMAT = 1
+
+_SCHEMA = """
+create table if not exists node(nkey integer primary key, seq integer not null, body blob not null);
+create table if not exists lookup(key integer, nkey integer, primary key(key, nkey)) without rowid;
+create table if not exists node_type(type_id integer, nkey integer, primary key(type_id, nkey)) without rowid;
+create table if not exists edge(execution integer, artifact integer, type integer, seq integer, body blob,
+    primary key(execution, artifact, type)) without rowid;
+create table if not exists edge_reverse(artifact integer, execution integer, type integer, seq integer,
+    primary key(artifact, execution, type)) without rowid;
+create table if not exists member(context integer, nkey integer, seq integer, primary key(context, nkey))
+    without rowid;
+create table if not exists member_reverse(nkey integer, context integer, seq integer, primary key(nkey, context))
+    without rowid;
+create table if not exists type(id integer primary key, seq integer not null, body blob not null);
+create table if not exists answer(request_id text primary key, seq integer not null, body blob not null)
+    without rowid;
+create table if not exists meta(id integer primary key check(id = 1), body blob not null);
+"""
+
+
+class BaseStamp(msgspec.Struct, frozen=True, array_like=True):
+    """How far Base has come, and what the next command needs: the next free ids and the time of the last commit."""
+
+    format: int = BASE_FORMAT
+    log_id: str = ""
+    applied_seq: int = 0
+    applied_commit: int = 0
+    time_us: int = 0
+    next_ids: tuple[int, int, int, int] = (1, 1, 1, 1)
+    """Next id of an artifact, an execution, a context, a type."""
+
+
+_NAME, _EXTERNAL, _URI = 1 << 40, 2 << 40, 3 << 40
+_node_decoders: dict[int, msgspec.msgpack.Decoder[Node]] = {
+    ARTIFACT: msgspec.msgpack.Decoder(Artifact),  # type: ignore[dict-item]
+    EXECUTION: msgspec.msgpack.Decoder(Execution),  # type: ignore[dict-item]
+    CONTEXT: msgspec.msgpack.Decoder(Context),  # type: ignore[dict-item]
+}
+_stamp_decoder = msgspec.msgpack.Decoder(BaseStamp)
+_type_decoder = msgspec.msgpack.Decoder(Type)
+_answer_decoder = msgspec.msgpack.Decoder(RequestAnswer)
+_path_decoder: msgspec.msgpack.Decoder[tuple[list[int | str], int | None]] = msgspec.msgpack.Decoder(
+    tuple[list[int | str], int | None]
+)
+
+
+def name_key(kind: int, type_id: int, name: str) -> int:
+    """The look-up key of a node's name."""
+    return _NAME | zlib.crc32(name.encode(), (type_id << 2 | kind) & 0xFFFFFFFF)
+
+
+def external_key(kind: int, external_id: str) -> int:
+    """The look-up key of a node's external id."""
+    return _EXTERNAL | zlib.crc32(external_id.encode(), kind)
+
+
+def uri_key(uri: str) -> int:
+    """The look-up key of an artifact's uri."""
+    return _URI | zlib.crc32(uri.encode())
+
+
+class Base:
+    """One SQLite file; one writer at a time (the caller sees to that), any number of readers.
+
+    Not for several threads at once: the state's lock guards the reading connection, and `absorb` opens its own.
+    """
+
+    def __init__(self, path: Path, *, log_id: str, read_only: bool = False) -> None:
+        self.path = path
+        self.log_id = log_id
+        self._connection = _connect(path, read_only=read_only)
+        if not read_only:
+            self._connection.executescript(_SCHEMA)
+        self._execute = self._connection.execute
+
+    @classmethod
+    def open(cls, path: Path, *, log_id: str, read_only: bool = False) -> Base:
+        """Open the file; one that is damaged, of another format or another log's is thrown away and begun anew.
+
+        Raises:
+            sqlite3.Error: it cannot be used and, in a read-only folder, cannot be replaced.
+        """
+        try:
+            base = cls(path, log_id=log_id, read_only=read_only)
+            stamp = base.stamp()
+            if stamp.log_id in ("", log_id) and stamp.format == BASE_FORMAT:
+                return base
+            base.close()
+        except (sqlite3.DatabaseError, msgspec.MsgspecError):
+            if read_only:
+                raise
+        if read_only:
+            raise sqlite3.DatabaseError(f"{path} belongs to another log or another release")
+        delete(path)
+        return cls(path, log_id=log_id)
+
+    def close(self) -> None:
+        """Close the reading connection."""
+        self._connection.close()
+
+    def stamp(self) -> BaseStamp:
+        """How far this file has come; read anew at each call, since another process may have moved it."""
+        row = self._execute("select body from meta where id = 1").fetchone()
+        return BaseStamp() if row is None else _stamp_decoder.decode(row[0])
+
+    # ---- reading
+
+    def get(self, nkey: int) -> Version | None:
+        """The newest sealed version of a node."""
+        row = self._execute("select seq, body from node where nkey = ?", (nkey,)).fetchone()
+        return None if row is None else Version(row[0], _node_decoders[nkey & 3].decode(row[1]))
+
+    def get_many(self, nkeys: Sequence[int]) -> dict[int, Version]:
+        """The newest sealed versions of many nodes, those that are there."""
+        found: dict[int, Version] = {}
+        for at in range(0, len(nkeys), 512):
+            part = nkeys[at : at + 512]
+            marks = ",".join("?" * len(part))
+            for nkey, seq, body in self._execute(f"select nkey, seq, body from node where nkey in ({marks})", part):
+                found[nkey] = Version(seq, _node_decoders[nkey & 3].decode(body))
+        return found
+
+    def candidates(self, key: int) -> list[int]:
+        """Node keys that may have the look-up key `key`."""
+        return [row[0] for row in self._execute("select nkey from lookup where key = ?", (key,))]
+
+    def keys_by_type(self, type_id: int) -> list[int]:
+        """Node keys of a type, ascending."""
+        return [r[0] for r in self._execute("select nkey from node_type where type_id = ? order by nkey", (type_id,))]
+
+    def keys_of_kind(self, kind: int) -> Iterator[int]:
+        """Node keys of a kind, ascending."""
+        rows = self._execute("select nkey from node where nkey & 3 = ? order by nkey", (kind,)).fetchall()
+        return (row[0] for row in rows)
+
+    def links_of_execution(self, execution_id: int) -> list[StoredLink]:
+        """Links of an execution."""
+        rows = self._execute(
+            "select artifact, type, seq, body from edge where execution = ?", (execution_id,)
+        ).fetchall()
+        return [_link(seq, execution_id, artifact, type, body) for artifact, type, seq, body in rows]
+
+    def links_of_artifact(self, artifact_id: int) -> list[StoredLink]:
+        """Links of an artifact."""
+        rows = self._execute(
+            "select r.execution, r.type, r.seq, e.body from edge_reverse r join edge e on e.execution = r.execution"
+            " and e.artifact = r.artifact and e.type = r.type where r.artifact = ?",
+            (artifact_id,),
+        ).fetchall()
+        return [_link(seq, execution, artifact_id, type, body) for execution, type, seq, body in rows]
+
+    def link(self, execution_id: int, artifact_id: int, type: int) -> StoredLink | None:
+        """One link by its identity."""
+        row = self._execute(
+            "select seq, body from edge where execution = ? and artifact = ? and type = ?",
+            (execution_id, artifact_id, type),
+        ).fetchone()
+        return None if row is None else _link(row[0], execution_id, artifact_id, type, row[1])
+
+    def members(self, context_id: int) -> list[tuple[int, int]]:
+        """(node key, seq) of what a context holds; contexts among them are its children."""
+        return self._execute("select nkey, seq from member where context = ?", (context_id,)).fetchall()
+
+    def contexts(self, nkey: int) -> list[tuple[int, int]]:
+        """(context id, seq) of the contexts that hold a node; for a context its parents."""
+        return self._execute("select context, seq from member_reverse where nkey = ?", (nkey,)).fetchall()
+
+    def is_member(self, context_id: int, nkey: int) -> int | None:
+        """The seq of a membership, None if there is none."""
+        row = self._execute("select seq from member where context = ? and nkey = ?", (context_id, nkey)).fetchone()
+        return None if row is None else int(row[0])
+
+    def types(self) -> list[tuple[int, Type]]:
+        """Every type's newest version with its seq."""
+        return [(s, _type_decoder.decode(b)) for s, b in self._execute("select seq, body from type order by id")]
+
+    def answer(self, request_id: str) -> StoredAnswer | None:
+        """What was answered to a request id."""
+        row = self._execute("select seq, body from answer where request_id = ?", (request_id,)).fetchone()
+        return None if row is None else StoredAnswer(row[0], _answer_decoder.decode(row[1]))
+
+    def rows(self, table: str) -> Iterator[tuple[object, ...]]:
+        """Every row of a table in the order of its key: what a digest is made over."""
+        orders = {
+            "node": "nkey",
+            "edge": "execution, artifact, type",
+            "member": "context, nkey",
+            "type": "id",
+            "answer": "request_id",
+        }
+        return iter(self._execute(f"select * from {table} order by {orders[table]}"))
+
+    # ---- writing
+
+    def absorb(self, events: Iterable[Recorded], stamp: BaseStamp) -> None:
+        """Fold events in and move the stamp, in one transaction.
+
+        Args:
+            events: what follows the file's present stamp, in order, up to `stamp.applied_seq`.
+            stamp: the new stamp.
+
+        Raises:
+            sqlite3.Error: nothing was changed.
+        """
+        connection = _connect(self.path, read_only=False)
+        try:
+            connection.execute("begin immediate")
+            _fold(connection, events)
+            connection.execute(
+                "insert or replace into meta values(1, ?)", (encode_payload(msgspec.structs.replace(stamp)),)
+            )
+            connection.execute("commit")
+        finally:
+            connection.close()
+
+
+def delete(path: Path) -> None:
+    """Remove a Base file and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    if read_only:
+        # immutable: a folder that cannot be written has no WAL in use, and SQLite may not make its -shm file there
+        connection = sqlite3.connect(
+            f"file:{path.as_posix()}?immutable=1", uri=True, isolation_level=None, check_same_thread=False
+        )
+    else:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        connection.execute("pragma page_size = 8192")
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = normal")
+        connection.execute("pragma busy_timeout = 10000")
+        connection.execute("pragma wal_autocheckpoint = 4000")
+    connection.execute("pragma mmap_size = 4294967296")
+    connection.execute("pragma cache_size = -65536")
+    return connection
+
+
+def _link(seq: int, execution_id: int, artifact_id: int, type: int, body: bytes) -> StoredLink:
+    path, time_ms = _path_decoder.decode(body)
+    return StoredLink(
+        seq, Link(execution_id=execution_id, artifact_id=artifact_id, type=type, path=path, time_ms=time_ms)
+    )
+
+
+def _fold(connection: sqlite3.Connection, events: Iterable[Recorded]) -> None:
+    nodes: dict[int, tuple[int, int, bytes]] = {}
+    lookups: set[tuple[int, int]] = set()
+    node_types: list[tuple[int, int]] = []
+    edges: list[tuple[int, int, int, int, bytes]] = []
+    members: list[tuple[int, int, int]] = []
+    types: list[tuple[int, int, bytes]] = []
+    answers: list[tuple[str, int, bytes]] = []
+    add_lookup = lookups.add
+    crc32 = zlib.crc32
+    kinds = {Artifact: ARTIFACT, Execution: EXECUTION, Context: CONTEXT}
+    for event in events:
+        fact = event.fact
+        kind = kinds.get(type(fact))  # type: ignore[call-overload]
+        if kind is not None:
+            assert isinstance(fact, Node)
+            nkey = fact.id << 2 | kind
+            nodes[nkey] = (nkey, event.seq, encode_payload(fact))
+            if fact.name is not None:
+                add_lookup((_NAME | crc32(fact.name.encode(), (fact.type_id << 2 | kind) & 0xFFFFFFFF), nkey))
+            if fact.uri is not None:
+                add_lookup((_URI | crc32(fact.uri.encode()), nkey))
+            if fact.external_id is not None:
+                add_lookup((external_key(kind, fact.external_id), nkey))
+            if event.prev is None:
+                node_types.append((fact.type_id, nkey))
+        elif isinstance(fact, Link):
+            body = encode_payload((fact.path, fact.time_ms))
+            edges.append((fact.execution_id, fact.artifact_id, fact.type, event.seq, body))
+        elif isinstance(fact, Attribution):
+            members.append((fact.context_id, fact.artifact_id << 2 | ARTIFACT, event.seq))
+        elif isinstance(fact, Association):
+            members.append((fact.context_id, fact.execution_id << 2 | EXECUTION, event.seq))
+        elif isinstance(fact, ParentContext):
+            members.append((fact.parent_id, fact.child_id << 2 | CONTEXT, event.seq))
+        elif isinstance(fact, Type):
+            types.append((fact.id, event.seq, encode_payload(fact)))
+        elif isinstance(fact, RequestAnswer):
+            answers.append((fact.request_id, event.seq, encode_payload(fact)))
+    many = connection.executemany
+    # Sorted: neighbouring keys land on the same page of the tree, which halves the cost of a bulk load.
+    many("insert or replace into node values(?, ?, ?)", sorted(nodes.values()))
+    many("insert or ignore into lookup values(?, ?)", sorted(lookups))
+    many("insert or ignore into node_type values(?, ?)", sorted(node_types))
+    many("insert or ignore into edge values(?, ?, ?, ?, ?)", sorted(edges))
+    many("insert or ignore into edge_reverse values(?, ?, ?, ?)", sorted((a, e, t, s) for e, a, t, s, _ in edges))
+    many("insert or ignore into member values(?, ?, ?)", sorted(members))
+    many("insert or ignore into member_reverse values(?, ?, ?)", sorted((n, c, s) for c, n, s in members))
+    many("insert or replace into type values(?, ?, ?)", types)
+    many("insert or ignore into answer values(?, ?, ?)", answers)

@@ -1,0 +1,376 @@
+"""State: what a point read and the rules of writing need, as of the head: Tail over Base.
+
+Reads look in the Tail first and in Base after. Base may be ahead of this process, when another one sealed newer
+commits into it: a read that meets a row newer than the head raises `BehindError`; the caller catches up and reads again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from stratalog.eventlog.commit import Header
+from stratalog.eventlog.events import Artifact, Context, Execution, Kind, Link, Node, Recorded, RequestAnswer, Type
+from stratalog.projections.base import Base, BaseStamp, external_key, name_key, uri_key
+from stratalog.projections.system_types import FIRST_USER_TYPE_ID, SYSTEM_TYPES
+from stratalog.projections.tail import CONTEXT, StoredLink, Tail, Version
+
+T = TypeVar("T")
+_TYPE_SLOT = 3
+_SLOTS: dict[type, int] = {Artifact: 0, Execution: 1, Context: 2, Type: _TYPE_SLOT}
+
+
+class BehindError(Exception):
+    """Base holds commits that this process has not folded yet: catch up and read again. Never leaves the store."""
+
+
+class Types:
+    """Every type's newest version, with look-ups by identity and external id; the system types are always there."""
+
+    def __init__(self, types: Iterable[tuple[int, Type]] = ()) -> None:
+        self.by_id: dict[int, tuple[int | None, Type]] = {}
+        self.by_name: dict[tuple[int, str, str], int] = {}
+        self.by_external: dict[tuple[int, str], int] = {}
+        for type in SYSTEM_TYPES:
+            self.put(None, type)
+        for seq, type in types:
+            self.put(seq, type)
+
+    def put(self, seq: int | None, type: Type) -> None:
+        """Make `type` the newest version; seq None stands for a system type that no event changed."""
+        old = self.by_id.get(type.id)
+        if old is not None and old[1].external_id is not None:
+            self.by_external.pop((type.kind, old[1].external_id), None)
+        self.by_id[type.id] = (seq, type)
+        self.by_name[type.kind, type.name, type.version or ""] = type.id
+        if type.external_id is not None:
+            self.by_external[type.kind, type.external_id] = type.id
+
+    def get(self, type_id: int) -> Type | None:
+        """A type by id, of any kind."""
+        found = self.by_id.get(type_id)
+        return None if found is None else found[1]
+
+    def seq(self, type_id: int) -> int | None:
+        """The seq of a type's newest version; None where no event made it."""
+        return self.by_id[type_id][0]
+
+    def find(self, kind: int, name: str, version: str | None = None) -> Type | None:
+        """A type by its identity; an empty version is no version."""
+        type_id = self.by_name.get((kind, name, version or ""))
+        return None if type_id is None else self.by_id[type_id][1]
+
+    def of_kind(self, kind: int, *, with_system: bool = False) -> list[Type]:
+        """The types of a kind, by ascending id."""
+        first = 0 if with_system else FIRST_USER_TYPE_ID
+        return [self.by_id[i][1] for i in sorted(self.by_id) if i >= first and self.by_id[i][1].kind == kind]
+
+
+class State:
+    """The newest version of everything, up to `head`.
+
+    Hold `lock` around a group of calls that must see one moment. Without a Base this is the whole in-memory store.
+    """
+
+    def __init__(self, base: Base | None = None) -> None:
+        self.lock = threading.RLock()
+        self._base = base
+        self._sealed = BaseStamp(next_ids=(1, 1, 1, FIRST_USER_TYPE_ID))
+        self._sealed_types: list[tuple[int, Type]] = []
+        self._recent: list[tuple[Header, list[Recorded]]] = []
+        self.recent_event_count = 0
+        self._load_base()
+
+    def _load_base(self) -> None:
+        if self._base is not None:
+            stamp = self._base.stamp()
+            if stamp.applied_commit:
+                self._sealed = stamp
+                self._sealed_types = self._base.types()
+        self._reset()
+
+    def _reset(self) -> None:
+        sealed = self._sealed
+        self.head = sealed.applied_seq
+        self.next_commit = sealed.applied_commit
+        self.time_us = sealed.time_us
+        self.next_ids = list(sealed.next_ids)
+        self.types = Types(self._sealed_types)
+        self._tail = Tail()
+        recent, self._recent = self._recent, []
+        self.recent_event_count = 0
+        for header, events in recent:
+            self.fold(header, events)
+
+    # ---- folding
+
+    def fold(self, header: Header, events: list[Recorded]) -> None:
+        """Fold one commit, the next one."""
+        with self.lock:
+            assert header.commit == self.next_commit, (header.commit, self.next_commit)
+            assert header.first_seq == self.head + 1, (header.first_seq, self.head)
+            for seq, type in self._tail.fold(events):
+                self.types.put(seq, type)
+            next_ids = self.next_ids
+            for event in events:
+                if event.prev is None:
+                    slot = _SLOTS.get(type_of(event))
+                    if slot is not None and event.fact.id >= next_ids[slot]:  # type: ignore[union-attr]
+                        next_ids[slot] = event.fact.id + 1  # type: ignore[union-attr]
+            self.head = header.first_seq + len(events) - 1
+            self.next_commit = header.commit + 1
+            self.time_us = header.time_us
+            self._recent.append((header, events))
+            self.recent_event_count += len(events)
+
+    def rewind(self, commit: int) -> None:
+        """Forget commits from `commit` on: they were folded, but their bytes did not become durable.
+
+        `commit` is not below what Base holds, since only durable commits are absorbed.
+        """
+        with self.lock:
+            assert commit >= self._sealed.applied_commit, (commit, self._sealed.applied_commit)
+            self._recent = [entry for entry in self._recent if entry[0].commit < commit]
+            self._reset()
+
+    def absorb(self, stop: int) -> bool:
+        """Move commits below `stop`, which are durable, from the Tail into Base; False if there is nothing to move.
+
+        Args:
+            stop: a commit number; the caller holds the lock of the views against other processes.
+
+        Raises:
+            sqlite3.Error: Base is as it was, and so is the Tail.
+        """
+        assert self._base is not None
+        stamp = self._base.stamp()
+        with self.lock:
+            stop = min(stop, self.next_commit)
+            moving = [entry for entry in self._recent if stamp.applied_commit <= entry[0].commit < stop]
+        if moving:
+            stamp = self._stamp_after(stamp, moving)
+            self._base.absorb((event for _, events in moving for event in events), stamp)
+        with self.lock:
+            return self._drop(stamp)
+
+    def adopt(self) -> bool:
+        """Drop from the Tail what another process has absorbed into Base meanwhile."""
+        if self._base is None:
+            return False
+        with self.lock:
+            stamp = self._base.stamp()
+            return stamp.applied_commit <= self.next_commit and self._drop(stamp)
+
+    def _stamp_after(self, stamp: BaseStamp, moving: Sequence[tuple[Header, list[Recorded]]]) -> BaseStamp:
+        next_ids = list(stamp.next_ids)
+        next_ids[_TYPE_SLOT] = max(next_ids[_TYPE_SLOT], FIRST_USER_TYPE_ID)
+        for _, events in moving:
+            for event in events:
+                slot = _SLOTS.get(type_of(event))
+                if slot is not None and event.fact.id >= next_ids[slot]:  # type: ignore[union-attr]
+                    next_ids[slot] = event.fact.id + 1  # type: ignore[union-attr]
+        header, events = moving[-1]
+        assert self._base is not None
+        return msgspec.structs.replace(
+            stamp,
+            log_id=self._base.log_id,
+            applied_seq=header.first_seq + len(events) - 1,
+            applied_commit=header.commit + 1,
+            time_us=header.time_us,
+            next_ids=tuple(next_ids),
+        )
+
+    def _drop(self, stamp: BaseStamp) -> bool:
+        if stamp.applied_commit <= self._sealed.applied_commit:
+            return False
+        assert self._base is not None
+        self._sealed = stamp
+        self._sealed_types = self._base.types()
+        self._recent = [entry for entry in self._recent if entry[0].commit >= stamp.applied_commit]
+        self._reset()
+        return True
+
+    # ---- reading nodes
+
+    def get(self, kind: int, id: int) -> Version | None:
+        """The newest version of a node."""
+        key = id << 2 | kind
+        version = self._tail.nodes.get(key)
+        if version is None and self._base is not None:
+            version = self._base.get(key)
+            if version is not None and version.seq > self.head:
+                raise BehindError
+        return version
+
+    def get_many(self, kind: int, ids: Iterable[int]) -> list[Node]:
+        """The nodes among `ids` that are there, each once, by ascending id."""
+        found: dict[int, Node] = {}
+        missing: list[int] = []
+        nodes = self._tail.nodes
+        for id in dict.fromkeys(ids):
+            version = nodes.get(id << 2 | kind)
+            if version is not None:
+                found[id] = version.node
+            else:
+                missing.append(id << 2 | kind)
+        if self._base is not None and missing:
+            in_range = [key for key in missing if 0 < key < 1 << 63]
+            for key, version in self._base.get_many(in_range).items():
+                if version.seq > self.head:
+                    raise BehindError
+                found[key >> 2] = version.node
+        return [found[id] for id in sorted(found)]
+
+    def by_name(self, kind: int, type_id: int, name: str) -> Version | None:
+        """The node of a type that has `name` now."""
+
+        def holds(node: Node) -> bool:
+            return node.name == name and node.type_id == type_id
+
+        key = self._tail.names.get((kind, type_id, name))
+        return self._look_up(() if key is None else (key,), name_key, (kind, type_id, name), kind, holds)
+
+    def by_external(self, kind: int, external_id: str) -> Version | None:
+        """The node of a kind that has `external_id` now."""
+        key = self._tail.externals.get((kind, external_id))
+        keys = () if key is None else (key,)
+        return self._look_up(keys, external_key, (kind, external_id), kind, lambda n: n.external_id == external_id)
+
+    def _look_up(
+        self,
+        keys: Iterable[int],
+        make_key: Callable[..., int],
+        arguments: tuple[object, ...],
+        kind: int,
+        holds: Callable[[Node], bool],
+    ) -> Version | None:
+        for key in keys:
+            version = self._tail.nodes[key]
+            if holds(version.node):
+                return version
+        if self._base is not None:
+            for key in self._base.candidates(make_key(*arguments)):
+                if key & 3 == kind:
+                    version_or_none = self.get(kind, key >> 2)
+                    if version_or_none is not None and holds(version_or_none.node):
+                        return version_or_none
+        return None
+
+    def by_uri(self, uri: str) -> list[Node]:
+        """Artifacts that have `uri` now, by ascending id."""
+        keys = set(self._tail.uris.get(uri, ()))
+        if self._base is not None:
+            keys.update(key for key in self._base.candidates(uri_key(uri)) if key & 3 == Kind.ARTIFACT)
+        return [node for node in self.get_many(Kind.ARTIFACT, [key >> 2 for key in keys]) if node.uri == uri]
+
+    def ids_by_type(self, kind: int, type_id: int) -> list[int]:
+        """Ids of the nodes of a type, ascending."""
+        ids = set(self._tail.by_type.get(type_id, ()))
+        if self._base is not None:
+            ids.update(key >> 2 for key in self._base.keys_by_type(type_id))
+        return self._known(kind, ids)
+
+    def ids_of_kind(self, kind: int) -> list[int]:
+        """Ids of all nodes of a kind, ascending."""
+        ids = {key >> 2 for key in list(self._tail.nodes) if key & 3 == kind}
+        if self._base is not None:
+            ids.update(key >> 2 for key in self._base.keys_of_kind(kind))
+        return self._known(kind, ids)
+
+    def _known(self, kind: int, ids: set[int]) -> list[int]:
+        result = sorted(ids)
+        if result and result[-1] >= self.next_ids[kind - 1]:
+            raise BehindError
+        return result
+
+    # ---- reading links
+
+    def link(self, execution_id: int, artifact_id: int, type: int) -> StoredLink | None:
+        """A link by its identity."""
+        found = self._tail.inputs.get(execution_id, {}).get((artifact_id, type))
+        if found is None and self._base is not None:
+            found = self._base.link(execution_id, artifact_id, type)
+            if found is not None and found.seq > self.head:
+                raise BehindError
+        return found
+
+    def links_of_execution(self, execution_id: int) -> list[Link]:
+        """The links of an execution, in the order in which they were put."""
+        stored = list(self._tail.inputs.get(execution_id, {}).values())
+        return self._in_order(stored, lambda base: base.links_of_execution(execution_id))
+
+    def links_of_artifact(self, artifact_id: int) -> list[Link]:
+        """The links of an artifact, in the order in which they were put."""
+        stored = list(self._tail.uses.get(artifact_id, {}).values())
+        return self._in_order(stored, lambda base: base.links_of_artifact(artifact_id))
+
+    def _in_order(self, stored: list[StoredLink], sealed: Callable[[Base], list[StoredLink]]) -> list[Link]:
+        by_seq = {s.seq: s.link for s in stored}
+        if self._base is not None:
+            by_seq.update((s.seq, s.link) for s in sealed(self._base))
+        if by_seq and max(by_seq) > self.head:
+            raise BehindError
+        return [by_seq[seq] for seq in sorted(by_seq)]
+
+    def is_member(self, context_id: int, kind: int, id: int) -> bool:
+        """True if the context holds the node (for a context: is its parent)."""
+        key = id << 2 | kind
+        seq = self._tail.members.get(context_id, {}).get(key)
+        if seq is None and self._base is not None:
+            seq = self._base.is_member(context_id, key)
+            if seq is not None and seq > self.head:
+                raise BehindError
+        return seq is not None
+
+    def members(self, context_id: int, kind: int) -> list[int]:
+        """Ids of the nodes of a kind that a context holds, ascending; contexts among them are its children."""
+        pairs = dict(self._tail.members.get(context_id, {}))
+        if self._base is not None:
+            pairs.update(self._base.members(context_id))
+        self._check(pairs.values())
+        return sorted(key >> 2 for key in pairs if key & 3 == kind)
+
+    def contexts(self, kind: int, id: int) -> list[int]:
+        """Ids of the contexts that hold a node, ascending; for a context these are its parents."""
+        key = id << 2 | kind
+        pairs = dict(self._tail.contexts.get(key, {}))
+        if self._base is not None:
+            pairs.update(self._base.contexts(key))
+        self._check(pairs.values())
+        return sorted(pairs)
+
+    def parents(self, context_id: int) -> list[int]:
+        """Ids of a context's parents, ascending."""
+        return self.contexts(CONTEXT, context_id)
+
+    def _check(self, seqs: Iterable[int]) -> None:
+        if max(seqs, default=0) > self.head:
+            raise BehindError
+
+    # ---- answers, digests
+
+    def answer(self, request_id: str) -> RequestAnswer | None:
+        """What was answered to a request id."""
+        stored = self._tail.answers.get(request_id)
+        if stored is None and self._base is not None:
+            stored = self._base.answer(request_id)
+            if stored is not None and stored.seq > self.head:
+                raise BehindError
+        return None if stored is None else stored.answer
+
+    def versions(self) -> Iterator[tuple[int, Version]]:
+        """Every node key with its newest version, by ascending key."""
+        with self.lock:
+            for kind in Kind:
+                for id in self.ids_of_kind(kind):
+                    version = self.get(kind, id)
+                    assert version is not None
+                    yield id << 2 | kind, version
+
+
+def type_of(event: Recorded) -> type:
+    """The class of an event's fact."""
+    return type(event.fact)
