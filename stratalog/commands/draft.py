@@ -7,6 +7,7 @@ changes to it. Nothing of it reaches the state or the log unless the whole comma
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError
 from stratalog.eventlog.events import Change, Fact, Link, Node, Recorded, Type, to_event
@@ -40,12 +41,13 @@ class Draft:
         self._next_ids[slot] = id + 1
         return id
 
-    def add(self, fact: Fact, prev: int | None = None) -> None:
+    def add(self, change: Fact | Node, prev: int | None = None) -> None:
         """Decide on a fact.
 
         Raises:
             InvalidInputError: it cannot be encoded; the checks before should have said so with a better message.
         """
+        fact = cast(Fact, change)  # every node is of one of the three kinds
         try:
             event = to_event(fact, prev)
         except (TypeError, OverflowError, ValueError) as error:

@@ -56,10 +56,14 @@ class Command(msgspec.Struct, frozen=True):
 class Folder(Protocol):
     """The state as the committer sees it."""
 
-    lock: AbstractContextManager[Any]
     head: int
     next_commit: int
     time_us: int
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held by whoever reads or folds."""
+        ...
 
     def fold(self, header: Header, events: list[Recorded]) -> None:
         """Fold the next commit."""
@@ -140,6 +144,10 @@ class Committer:
         with self._leading:
             self._fold_others(self._log.head())
 
+    def paused(self) -> AbstractContextManager[Any]:
+        """Let no command run inside the block; those that come wait."""
+        return self._leading
+
     def _after_fork(self) -> None:
         # A child has the parent's queue and lock as they stood: begin with new ones, as another writer.
         self._pid = os.getpid()
@@ -211,9 +219,7 @@ class Committer:
         for header, events in durable:
             self._on_durable(header, events)
 
-    def _decide(
-        self, waiter: _Waiter, records: list[Record], durable: list[tuple[Header, list[Recorded]]]
-    ) -> None:
+    def _decide(self, waiter: _Waiter, records: list[Record], durable: list[tuple[Header, list[Recorded]]]) -> None:
         state, command = self._state, waiter.command
         time_us = max(self._clock_us(), state.time_us)
         try:

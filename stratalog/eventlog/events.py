@@ -291,7 +291,7 @@ SPECS: dict[type, Spec] = {
     Association: Spec("association_added", 1, int(SubjectKind.CONTEXT), attrgetter("context_id")),
     ParentContext: Spec("parent_context_added", 1, int(SubjectKind.CONTEXT), attrgetter("child_id")),
     MetricPoints: Spec("metrics_logged", 1, int(SubjectKind.EXECUTION), attrgetter("execution_id")),
-    RequestAnswer: Spec("request_answered", 1, int(SubjectKind.NONE), lambda fact: 0),
+    RequestAnswer: Spec("request_answered", 1, int(SubjectKind.NONE), lambda _: 0),
 }
 
 KINDS: dict[str, tuple[type, int]] = {spec.kind: (fact, spec.version) for fact, spec in SPECS.items()}

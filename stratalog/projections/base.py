@@ -67,9 +67,9 @@ class BaseStamp(msgspec.Struct, frozen=True, array_like=True):
 
 _NAME, _EXTERNAL, _URI = 1 << 40, 2 << 40, 3 << 40
 _node_decoders: dict[int, msgspec.msgpack.Decoder[Node]] = {
-    ARTIFACT: msgspec.msgpack.Decoder(Artifact),  # type: ignore[dict-item]
-    EXECUTION: msgspec.msgpack.Decoder(Execution),  # type: ignore[dict-item]
-    CONTEXT: msgspec.msgpack.Decoder(Context),  # type: ignore[dict-item]
+    ARTIFACT: msgspec.msgpack.Decoder(Artifact),
+    EXECUTION: msgspec.msgpack.Decoder(Execution),
+    CONTEXT: msgspec.msgpack.Decoder(Context),
 }
 _stamp_decoder = msgspec.msgpack.Decoder(BaseStamp)
 _type_decoder = msgspec.msgpack.Decoder(Type)
@@ -227,12 +227,16 @@ class Base:
 
     # ---- writing
 
-    def absorb(self, events: Iterable[Recorded], stamp: BaseStamp) -> None:
+    def absorb(self, events: Iterable[Recorded], before: BaseStamp, after: BaseStamp) -> bool:
         """Fold events in and move the stamp, in one transaction.
 
         Args:
-            events: what follows the file's present stamp, in order, up to `stamp.applied_seq`.
-            stamp: the new stamp.
+            events: what follows `before`, in order, up to `after.applied_seq`.
+            before: the stamp that the caller read; if another process has moved it since, nothing is done.
+            after: the new stamp.
+
+        Returns:
+            True if the file now stands at `after`.
 
         Raises:
             sqlite3.Error: nothing was changed.
@@ -240,11 +244,13 @@ class Base:
         connection = _connect(self.path, read_only=False)
         try:
             connection.execute("begin immediate")
+            row = connection.execute("select body from meta where id = 1").fetchone()
+            if (BaseStamp() if row is None else _stamp_decoder.decode(row[0])) != before:
+                return False
             _fold(connection, events)
-            connection.execute(
-                "insert or replace into meta values(1, ?)", (encode_payload(msgspec.structs.replace(stamp)),)
-            )
+            connection.execute("insert or replace into meta values(1, ?)", (encode_payload(after),))
             connection.execute("commit")
+            return True
         finally:
             connection.close()
 
@@ -290,10 +296,10 @@ def _fold(connection: sqlite3.Connection, events: Iterable[Recorded]) -> None:
     answers: list[tuple[str, int, bytes]] = []
     add_lookup = lookups.add
     crc32 = zlib.crc32
-    kinds = {Artifact: ARTIFACT, Execution: EXECUTION, Context: CONTEXT}
+    kinds: dict[type, int] = {Artifact: ARTIFACT, Execution: EXECUTION, Context: CONTEXT}
     for event in events:
         fact = event.fact
-        kind = kinds.get(type(fact))  # type: ignore[call-overload]
+        kind = kinds.get(type(fact))
         if kind is not None:
             assert isinstance(fact, Node)
             nkey = fact.id << 2 | kind

@@ -1,7 +1,8 @@
 """State: what a point read and the rules of writing need, as of the head: Tail over Base.
 
 Reads look in the Tail first and in Base after. Base may be ahead of this process, when another one sealed newer
-commits into it: a read that meets a row newer than the head raises `BehindError`; the caller catches up and reads again.
+commits into it: a read that meets a row newer than the head raises `BehindError`; the caller catches up and reads
+again.
 """
 
 from __future__ import annotations
@@ -84,6 +85,15 @@ class State:
         self.recent_event_count = 0
         self._load_base()
 
+    def restart(self, base: Base | None) -> None:
+        """Forget everything and begin with `base`, as if newly made."""
+        with self.lock:
+            self._base = base
+            self._sealed = BaseStamp(next_ids=(1, 1, 1, FIRST_USER_TYPE_ID))
+            self._sealed_types = []
+            self._recent = []
+            self._load_base()
+
     def _load_base(self) -> None:
         if self._base is not None:
             stamp = self._base.stamp()
@@ -151,17 +161,19 @@ class State:
             stop = min(stop, self.next_commit)
             moving = [entry for entry in self._recent if stamp.applied_commit <= entry[0].commit < stop]
         if moving:
-            stamp = self._stamp_after(stamp, moving)
-            self._base.absorb((event for _, events in moving for event in events), stamp)
-        with self.lock:
-            return self._drop(stamp)
+            after = self._stamp_after(stamp, moving)
+            moved = self._base.absorb((event for _, events in moving for event in events), stamp, after)
+            stamp = after if moved else self._base.stamp()
+        return self._adopt(stamp)
 
     def adopt(self) -> bool:
         """Drop from the Tail what another process has absorbed into Base meanwhile."""
         if self._base is None:
             return False
+        return self._adopt(self._base.stamp())
+
+    def _adopt(self, stamp: BaseStamp) -> bool:
         with self.lock:
-            stamp = self._base.stamp()
             return stamp.applied_commit <= self.next_commit and self._drop(stamp)
 
     def _stamp_after(self, stamp: BaseStamp, moving: Sequence[tuple[Header, list[Recorded]]]) -> BaseStamp:

@@ -53,11 +53,11 @@ class MemoryLog:
 
 
 class _Held(AbstractContextManager[None]):
-    def __init__(self, lock: threading.RLock) -> None:  # type: ignore[valid-type]
+    def __init__(self, lock: threading.RLock) -> None:
         self._lock = lock
 
     def __enter__(self) -> None:
-        self._lock.acquire()  # type: ignore[attr-defined]
+        self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()  # type: ignore[attr-defined]
+        self._lock.release()

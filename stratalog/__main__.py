@@ -1,0 +1,5 @@
+"""`python -m stratalog` is the command line."""
+
+from stratalog.cli import main
+
+main()

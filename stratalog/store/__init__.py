@@ -1,0 +1,1 @@
+"""The store: one face over the log, the projections and the questions."""
