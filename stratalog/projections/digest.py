@@ -16,13 +16,11 @@ def digest(cursor: duckdb.DuckDBPyConnection, spec: TableSpec, merged: Merged, *
     text = " || ".join(_text(name, kind) for name, kind in zip(spec.schema.names, spec.schema.types, strict=True))
     rows = everything(spec, merged, recent=recent)
     # Halves of 64 bits summed as 128: the sum cannot overflow below 2^63 rows.
-    found = cursor.execute(
+    ((count, lower, upper),) = cursor.execute(
         f"SELECT count(*), coalesce(sum(md5_number_lower(m)), 0), coalesce(sum(md5_number_upper(m)), 0) "
         f"FROM (SELECT {text} AS m FROM ({rows}))"
-    ).fetchone()
-    assert found is not None, "an aggregate without groups gives one row"
-    count, lower, upper = map(int, found)
-    return f"{count}-{(lower + (upper << 64)) % (1 << 128):032x}"
+    ).fetchall()
+    return f"{count}-{(int(lower) + (int(upper) << 64)) % (1 << 128):032x}"
 
 
 def _text(name: str, kind: object) -> str:

@@ -69,6 +69,7 @@ class Engine:
         self._connection = duckdb.connect()
         self._connection.execute("SET parquet_metadata_cache = true")
         self._connection.execute("SET python_enable_replacements = false")
+        self._connection.execute("SET temp_directory = ''")  # the default is a folder in the current directory
         self.merged = merged
         self._generation = 0
         for spec in TABLES.values():
@@ -195,8 +196,8 @@ class Engine:
     def recent_row_count(self) -> int:
         """Rows in all recent tables together."""
         counts = " + ".join(f"(SELECT count(*) FROM {recent_name(name)})" for name in TABLES)
-        found = self.cursor().execute(f"SELECT {counts}").fetchone()
-        return 0 if found is None else int(found[0])
+        ((count,),) = self.cursor().execute(f"SELECT {counts}").fetchall()
+        return int(count)
 
     def digests(self) -> dict[str, str]:
         """The digest of each table over its full history; see `digest.digest`."""

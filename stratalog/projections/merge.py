@@ -63,8 +63,8 @@ class _Merger:
         self._connection.execute(
             f"CREATE TEMP TABLE superseded AS SELECT old, min(new) AS new FROM ({select}) GROUP BY old"
         )
-        found = self._connection.execute("SELECT count(*) FROM superseded").fetchone()
-        return found is not None and found[0] > 0
+        ((count,),) = self._connection.execute("SELECT count(*) FROM superseded").fetchall()
+        return int(count) > 0
 
     def _merge(self, spec: TableSpec) -> list[FileEntry]:
         columns = spec.columns
@@ -88,9 +88,8 @@ class _Merger:
     def _copy(self, spec: TableSpec, role: Role, select: str) -> list[FileEntry]:
         path = self._folder / new_name(spec.name, role, self._manifest.seq)
         target = "'" + str(path).replace("'", "''") + "'"
-        counted = self._connection.execute(f"COPY ({select}) TO {target} {_COPY_OPTIONS}").fetchone()
-        row_count = int(counted[0]) if counted is not None else 0
+        ((row_count,),) = self._connection.execute(f"COPY ({select}) TO {target} {_COPY_OPTIONS}").fetchall()
         if row_count == 0:
             path.unlink(missing_ok=True)
             return []
-        return [describe(path, spec.name, role, row_count)]
+        return [describe(path, spec.name, role, int(row_count))]

@@ -118,6 +118,11 @@ class Tables:
     # ---- for readers
 
     @property
+    def folder(self) -> Path | None:
+        """Where the files are, None if there are none."""
+        return self._folder
+
+    @property
     def head(self) -> int:
         """The seq that the last refresh reached."""
         return self._head
