@@ -6,13 +6,24 @@ changes to it. Nothing of it reaches the state or the log unless the whole comma
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import cast
 
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError
-from stratalog.eventlog.events import Change, Fact, Link, Node, Recorded, Type, to_event
+from stratalog.eventlog.events import (
+    Association,
+    Attribution,
+    Change,
+    Fact,
+    Link,
+    MetricPoints,
+    Node,
+    ParentContext,
+    RequestAnswer,
+    Type,
+    to_event,
+)
 from stratalog.projections.state import State, Types
-from stratalog.projections.tail import Tail, Version
+from stratalog.projections.tail import ARTIFACT, CONTEXT, EXECUTION, Version
 
 
 class Draft:
@@ -27,8 +38,13 @@ class Draft:
         self.changes: list[Change] = []
         self._first_seq = state.head + 1
         self._next_ids = list(state.next_ids)
-        self._tail = Tail()
         self._types: Types | None = None
+        self._nodes: dict[int, Version] = {}
+        self._names: dict[tuple[int, int, str], int] = {}
+        self._externals: dict[tuple[int, str], int] = {}
+        self._links: set[tuple[int, int, int]] = set()
+        self._members: set[tuple[int, int]] = set()
+        self._parents: dict[int, set[int]] = {}
 
     @property
     def types(self) -> Types:
@@ -41,70 +57,107 @@ class Draft:
         self._next_ids[slot] = id + 1
         return id
 
-    def add(self, change: Fact | Node, prev: int | None = None) -> None:
-        """Decide on a fact.
+    # ---- deciding
 
-        Raises:
-            InvalidInputError: it cannot be encoded; the checks before should have said so with a better message.
-        """
-        fact = cast(Fact, change)  # every node is of one of the three kinds
+    def _add(self, fact: Fact, prev: int | None = None) -> int:
         try:
             event = to_event(fact, prev)
         except (TypeError, OverflowError, ValueError) as error:
             raise InvalidInputError(
                 f"{type(fact).__name__.lower()} cannot be encoded: {error}", code=ErrorCode.INVALID_VALUE
             ) from None
-        seq = self._first_seq + len(self.changes)
-        self.changes.append(Change(fact, event))
-        if isinstance(fact, Type):
-            if self._types is None:
-                types = self.state.types
-                self._types = Types((seq, type) for seq, type in types.by_id.values() if seq is not None)
-            self._types.put(seq, fact)
+        changes = self.changes
+        changes.append(Change(fact, event))
+        return self._first_seq + len(changes) - 1
+
+    def add_node(self, kind: int, node: Node, prev: int | None = None) -> None:
+        """Decide on a new version of a node.
+
+        Raises:
+            InvalidInputError: it cannot be encoded; the checks before should have said so with a better message.
+        """
+        seq = self._add(cast(Fact, node), prev)  # every node is of one of the three kinds
+        key = node.id << 2 | kind
+        self._nodes[key] = Version(seq, node)
+        if node.name is not None:
+            self._names[kind, node.type_id, node.name] = key
+        if node.external_id is not None:
+            self._externals[kind, node.external_id] = key
+
+    def add_type(self, type: Type, prev: int | None = None) -> None:
+        """Decide on a new version of a type."""
+        seq = self._add(type, prev)
+        if self._types is None:
+            self._types = self.state.types.copy()
+        self._types.put(seq, type)
+
+    def add_link(self, link: Link) -> None:
+        """Decide on a link."""
+        self._add(link)
+        self._links.add((link.execution_id, link.artifact_id, link.type))
+
+    def add_member(self, fact: Attribution | Association | ParentContext) -> None:
+        """Decide on a node's place in a context."""
+        self._add(fact)
+        if isinstance(fact, Attribution):
+            self._members.add((fact.context_id, fact.artifact_id << 2 | ARTIFACT))
+        elif isinstance(fact, Association):
+            self._members.add((fact.context_id, fact.execution_id << 2 | EXECUTION))
         else:
-            self._tail.fold((Recorded(seq, fact, prev),))
+            self._members.add((fact.parent_id, fact.child_id << 2 | CONTEXT))
+            self._parents.setdefault(fact.child_id, set()).add(fact.parent_id)
+
+    def add_other(self, fact: MetricPoints | RequestAnswer) -> None:
+        """Decide on something that no later part of a command looks at."""
+        self._add(fact)
 
     # ---- reading
 
     def get(self, kind: int, id: int) -> Version | None:
         """The newest version of a node."""
-        return self._tail.nodes.get(id << 2 | kind) or self.state.get(kind, id)
+        return self._nodes.get(id << 2 | kind) or self.state.get(kind, id)
 
     def by_name(self, kind: int, type_id: int, name: str) -> Version | None:
         """The node of a type that has `name` now."""
-        key = self._tail.names.get((kind, type_id, name))
-        if key is not None and self._tail.nodes[key].node.name == name:
-            return self._tail.nodes[key]
+        key = self._names.get((kind, type_id, name))
+        if key is not None and self._nodes[key].node.name == name:
+            return self._nodes[key]
         found = self.state.by_name(kind, type_id, name)
-        return self._still(found, kind, lambda node: node.name == name)
+        if found is None:
+            return None
+        newer = self._nodes.get(found.node.id << 2 | kind, found)
+        return newer if newer.node.name == name else None
 
     def by_external(self, kind: int, external_id: str) -> Version | None:
         """The node of a kind that has `external_id` now."""
-        key = self._tail.externals.get((kind, external_id))
-        if key is not None and self._tail.nodes[key].node.external_id == external_id:
-            return self._tail.nodes[key]
+        key = self._externals.get((kind, external_id))
+        if key is not None and self._nodes[key].node.external_id == external_id:
+            return self._nodes[key]
         found = self.state.by_external(kind, external_id)
-        return self._still(found, kind, lambda node: node.external_id == external_id)
-
-    def _still(self, found: Version | None, kind: int, holds: Callable[[Node], bool]) -> Version | None:
-        """`found`, unless this draft has given it another name or external id since."""
         if found is None:
             return None
-        newer = self._tail.nodes.get(found.node.id << 2 | kind)
-        return found if newer is None else newer if holds(newer.node) else None
+        newer = self._nodes.get(found.node.id << 2 | kind, found)
+        return newer if newer.node.external_id == external_id else None
 
-    def link(self, execution_id: int, artifact_id: int, type: int) -> Link | None:
-        """A link by its identity."""
-        stored = self._tail.inputs.get(execution_id, {}).get((artifact_id, type)) or self.state.link(
-            execution_id, artifact_id, type
-        )
-        return None if stored is None else stored.link
+    def has_link(self, execution_id: int, artifact_id: int, type: int) -> bool:
+        """True if the two are linked by this type."""
+        if (execution_id, artifact_id, type) in self._links:
+            return True
+        # What this draft made the state cannot know a link of.
+        next_ids = self.state.next_ids
+        if execution_id >= next_ids[1] or artifact_id >= next_ids[0]:
+            return False
+        return self.state.link(execution_id, artifact_id, type) is not None
 
     def is_member(self, context_id: int, kind: int, id: int) -> bool:
         """True if the context holds the node (for a context: is its parent)."""
-        key = id << 2 | kind
-        return key in self._tail.members.get(context_id, ()) or self.state.is_member(context_id, kind, id)
+        if (context_id, id << 2 | kind) in self._members:
+            return True
+        next_ids = self.state.next_ids
+        if id >= next_ids[kind - 1] or context_id >= next_ids[2]:
+            return False
+        return self.state.is_member(context_id, kind, id)
 
     def parents(self, context_id: int) -> set[int]:
         """Ids of a context's parents."""
-        return {*self._tail.contexts.get(context_id << 2 | 3, ()), *self.state.parents(context_id)}
+        return self._parents.get(context_id, set()).union(self.state.parents(context_id))

@@ -11,7 +11,7 @@ import msgspec
 
 from stratalog.commands.draft import Draft
 from stratalog.commands.links import join, put_link, require_node
-from stratalog.commands.nodes import check_properties, describe, put_node
+from stratalog.commands.nodes import Named, check_properties, put_node
 from stratalog.commands.types import require_type
 from stratalog.commands.values import to_values
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError, NotFoundError
@@ -175,7 +175,7 @@ def _put_pair_link(draft: Draft, index: int, execution_id: int, artifact_id: int
 
 
 def _put_context(draft: Draft, context: Context, options: StepOptions, *, with_force: bool = True) -> int:
-    where = describe(Kind.CONTEXT, context)
+    where = Named(Kind.CONTEXT, context)
     if context.id and options.force_reuse_context and with_force:
         if draft.get(Kind.CONTEXT, context.id) is None:
             raise NotFoundError(f"{where}: there is no context with this id", hint="leave the id out to create one")
@@ -222,9 +222,9 @@ def _check_edge(index: int, edge: Edge, executions: Sequence[Node], artifacts: S
 
 def _check_fits(draft: Draft, node: Node) -> None:
     kind = KIND_OF[type(node)]
-    where = describe(kind, node)
+    where = Named(kind, node)
     node_type = require_type(draft, kind, node.type_id, where)
-    check_properties(node_type, to_values(node.properties, f"{where}, properties"), where)
+    check_properties(node_type, to_values(node.properties, where, "properties"), where)
 
 
 __all__ = [

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from stratalog.commands.draft import Draft
 from stratalog.commands.values import check_integer, check_text
 from stratalog.eventlog.errors import AlreadyExistsError, ErrorCode, InvalidInputError
 from stratalog.eventlog.events import Association, Attribution, Kind, Link, LinkType, ParentContext
+
+_LINK_TYPES = frozenset(LinkType)
+
+
+class _Ends(NamedTuple):
+    """What a link is called in messages; the text is made only if there is one."""
+
+    text: str
+    first: int
+    second: int
+
+    def __str__(self) -> str:
+        return self.text.format(self.first, self.second)
 
 
 def put_link(draft: Draft, request: Link) -> None:
@@ -17,28 +31,26 @@ def put_link(draft: Draft, request: Link) -> None:
         InvalidInputError: an id or the type is missing or not there, or the path holds something else than int and str.
         AlreadyExistsError: this execution, artifact and type are linked already.
     """
-    where = f"link of execution {request.execution_id} and artifact {request.artifact_id}"
-    try:
-        link_type = LinkType(request.type)
-    except ValueError:
+    where = _Ends("link of execution {} and artifact {}", request.execution_id, request.artifact_id)
+    link_type = request.type
+    if link_type not in _LINK_TYPES:
         raise InvalidInputError(
             f"{where}: type {request.type!r} where one of {', '.join(f'{t.name} {t.value}' for t in LinkType)} "
             "was expected",
             code=ErrorCode.INVALID_VALUE if request.type else ErrorCode.MISSING_FIELD,
-        ) from None
+        )
     require_node(draft, Kind.ARTIFACT, request.artifact_id, where)
     require_node(draft, Kind.EXECUTION, request.execution_id, where)
-    if draft.link(request.execution_id, request.artifact_id, link_type) is not None:
+    if draft.has_link(request.execution_id, request.artifact_id, link_type):
         raise AlreadyExistsError(
-            f"{where}: there is one of type {link_type.name} already",
+            f"{where}: there is one of type {LinkType(link_type).name} already",
             hint="links are never changed; a repeat can be left out",
         )
     path: list[int | str] = [
-        check_text(step, f"{where}, path") if isinstance(step, str) else check_integer(step, f"{where}, path")
-        for step in request.path
+        check_text(step, where) if isinstance(step, str) else check_integer(step, where) for step in request.path
     ]
-    time_ms = draft.time_ms if request.time_ms is None else check_integer(request.time_ms, f"{where}, time_ms")
-    draft.add(
+    time_ms = draft.time_ms if request.time_ms is None else check_integer(request.time_ms, where)
+    draft.add_link(
         Link(
             execution_id=request.execution_id,
             artifact_id=request.artifact_id,
@@ -61,7 +73,7 @@ def put_attribution(draft: Draft, context_id: int, artifact_id: int) -> None:
     Raises:
         InvalidInputError: one of the two is not there.
     """
-    where = f"attribution of artifact {artifact_id} to context {context_id}"
+    where = _Ends("attribution of artifact {} to context {}", artifact_id, context_id)
     require_node(draft, Kind.ARTIFACT, artifact_id, where)
     require_node(draft, Kind.CONTEXT, context_id, where)
     join(draft, context_id, Kind.ARTIFACT, artifact_id)
@@ -73,7 +85,7 @@ def put_association(draft: Draft, context_id: int, execution_id: int) -> None:
     Raises:
         InvalidInputError: one of the two is not there.
     """
-    where = f"association of execution {execution_id} to context {context_id}"
+    where = _Ends("association of execution {} to context {}", execution_id, context_id)
     require_node(draft, Kind.EXECUTION, execution_id, where)
     require_node(draft, Kind.CONTEXT, context_id, where)
     join(draft, context_id, Kind.EXECUTION, execution_id)
@@ -83,7 +95,7 @@ def join(draft: Draft, context_id: int, kind: int, id: int) -> None:
     """Put a node, known to be there, into a context, known to be there."""
     if not draft.is_member(context_id, kind, id):
         fact = Attribution(context_id, id) if kind == Kind.ARTIFACT else Association(context_id, id)
-        draft.add(fact)
+        draft.add_member(fact)
 
 
 def put_parent_context(draft: Draft, child_id: int, parent_id: int) -> None:
@@ -93,7 +105,7 @@ def put_parent_context(draft: Draft, child_id: int, parent_id: int) -> None:
         InvalidInputError: one of the two is not there, or the parent lies below the child.
         AlreadyExistsError: it lies there already.
     """
-    where = f"parent context {parent_id} of context {child_id}"
+    where = _Ends("parent context {} of context {}", parent_id, child_id)
     require_node(draft, Kind.CONTEXT, child_id, where)
     require_node(draft, Kind.CONTEXT, parent_id, where)
     if draft.is_member(parent_id, Kind.CONTEXT, child_id):
@@ -110,10 +122,10 @@ def put_parent_context(draft: Draft, child_id: int, parent_id: int) -> None:
         fresh = draft.parents(context_id) - seen
         seen |= fresh
         above.extend(fresh)
-    draft.add(ParentContext(child_id, parent_id))
+    draft.add_member(ParentContext(child_id, parent_id))
 
 
-def require_node(draft: Draft, kind: Kind, id: int, where: str) -> None:
+def require_node(draft: Draft, kind: Kind, id: int, where: object) -> None:
     """Refuse a reference to a node that is not there.
 
     Raises:
@@ -121,7 +133,9 @@ def require_node(draft: Draft, kind: Kind, id: int, where: str) -> None:
     """
     if not id:
         raise InvalidInputError(f"{where}: no {kind.word} id", code=ErrorCode.MISSING_FIELD)
-    if draft.get(kind, check_integer(id, f"{where}, {kind.word} id")) is None:
+    if type(id) is not int:
+        id = check_integer(id, f"{where}, {kind.word} id")
+    if draft.get(kind, id) is None:
         raise InvalidInputError(
             f"{where}: there is no {kind.word} {id}",
             code=ErrorCode.UNKNOWN_REFERENCE,

@@ -31,7 +31,7 @@ def log_metrics(draft: Draft, batches: Sequence[MetricPoints]) -> None:
             )
         if not counts[0]:
             continue
-        draft.add(
+        draft.add_other(
             MetricPoints(
                 execution_id=batch.execution_id,
                 key=batch.key,

@@ -6,7 +6,7 @@ The rules are MLMD's, for all three kinds alike; where a kind differs it says so
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -84,15 +84,20 @@ def put_node(
     return _update(draft, kind, request, mask, must_match_update_time, force_update_time)
 
 
-def describe(kind: int, node: Node) -> str:
-    """What a node is called in messages."""
-    word = Kind(kind).word
-    if node.id:
-        return f"{word} {node.id}"
-    return f"{word} {node.name!r}" if node.name else f"new {word}"
+class Named(NamedTuple):
+    """What a node is called in messages; the text is made only if there is one."""
+
+    kind: int
+    node: Node
+
+    def __str__(self) -> str:
+        word, node = Kind(self.kind).word, self.node
+        if node.id:
+            return f"{word} {node.id}"
+        return f"{word} {node.name!r}" if node.name else f"new {word}"
 
 
-def check_properties(type: Type, properties: Mapping[str, Value], where: str) -> None:
+def check_properties(type: Type, properties: Mapping[str, Value], where: object) -> None:
     """Refuse properties that the type does not declare, or declares with another type.
 
     Raises:
@@ -118,17 +123,18 @@ def check_properties(type: Type, properties: Mapping[str, Value], where: str) ->
 
 
 def _insert(draft: Draft, kind: int, request: Node) -> int:
-    where = describe(kind, request)
+    where = Named(kind, request)
     node_type = require_type(draft, kind, request.type_id, where)
     name, external_id, state, uri = _fields(kind, request, where)
     if name is None and kind == Kind.CONTEXT:
         raise InvalidInputError(f"{where}: no name", code=ErrorCode.MISSING_FIELD, hint="a context needs a name")
-    properties = to_values(request.properties, f"{where}, properties")
+    properties = to_values(request.properties, where, "properties")
     check_properties(node_type, properties, where)
-    custom_properties = to_values(request.custom_properties, f"{where}, custom properties")
+    custom_properties = to_values(request.custom_properties, where, "custom properties")
     _require_free(draft, kind, 0, node_type, name, external_id, where)
     id = draft.next_id(kind - 1)
-    draft.add(
+    draft.add_node(
+        kind,
         type(request)(
             id=id,
             type_id=request.type_id,
@@ -140,7 +146,7 @@ def _insert(draft: Draft, kind: int, request: Node) -> int:
             update_time_ms=draft.time_ms,
             state=state,
             uri=uri,
-        )
+        ),
     )
     return id
 
@@ -153,7 +159,7 @@ def _update(
     must_match_update_time: bool,
     force_update_time: bool,
 ) -> int:
-    where = describe(kind, request)
+    where = Named(kind, request)
     version = draft.get(kind, check_integer(request.id, f"{where}, id"))
     if version is None:
         raise InvalidInputError(
@@ -191,7 +197,7 @@ def _update(
     _require_free(draft, kind, stored.id, node_type, changed_name, changed_external, where)
     # Strictly later than before, so that a caller who holds the old time is told.
     update_time_ms = max(draft.time_ms, stored.update_time_ms + 1)
-    draft.add(msgspec.structs.replace(candidate, update_time_ms=update_time_ms), version.seq)
+    draft.add_node(kind, msgspec.structs.replace(candidate, update_time_ms=update_time_ms), version.seq)
     return stored.id
 
 
@@ -202,9 +208,9 @@ def _same(a: Node, b: Node) -> bool:
     return msgspec.msgpack.encode(a, order="deterministic") == msgspec.msgpack.encode(b, order="deterministic")
 
 
-def _replace(kind: int, stored: Node, request: Node, node_type: Type, where: str) -> dict[str, Any]:
+def _replace(kind: int, stored: Node, request: Node, node_type: Type, where: object) -> dict[str, Any]:
     name, external_id, state, uri = _fields(kind, request, where)
-    properties = to_values(request.properties, f"{where}, properties")
+    properties = to_values(request.properties, where, "properties")
     check_properties(node_type, properties, where)
     return {
         "name": stored.name if kind in _KEEPS_NAME else name,
@@ -212,12 +218,12 @@ def _replace(kind: int, stored: Node, request: Node, node_type: Type, where: str
         "state": state,
         "uri": uri,
         "properties": properties,
-        "custom_properties": to_values(request.custom_properties, f"{where}, custom properties"),
+        "custom_properties": to_values(request.custom_properties, where, "custom properties"),
     }
 
 
 def _merge_mask(
-    kind: int, stored: Node, request: Node, mask: Sequence[str], node_type: Type, where: str
+    kind: int, stored: Node, request: Node, mask: Sequence[str], node_type: Type, where: object
 ) -> dict[str, Any]:
     name, external_id, state, uri = _fields(kind, request, where)
     given = {"name": name, "external_id": external_id, "state": state, "uri": uri}
@@ -229,12 +235,12 @@ def _merge_mask(
         old: dict[str, Value] = getattr(stored, field)
         new: Mapping[str, object] = getattr(request, field)
         if field in mask:
-            chosen, kept = to_values(new, f"{where}, {field}"), {}
+            chosen, kept = to_values(new, where, field), {}
         else:
             prefix = field + "."
             names = dict.fromkeys(path[len(prefix) :] for path in mask if path.startswith(prefix))
             masked = {name: new[name] for name in names if name in new}
-            chosen = to_values(masked, f"{where}, {field}")
+            chosen = to_values(masked, where, field)
             kept = {name: value for name, value in old.items() if name not in names}
         if field == "properties":
             check_properties(node_type, chosen, where)
@@ -242,12 +248,12 @@ def _merge_mask(
     return merged
 
 
-def _fields(kind: int, request: Node, where: str) -> tuple[str | None, str | None, int | None, str | None]:
+def _fields(kind: int, request: Node, where: object) -> tuple[str | None, str | None, int | None, str | None]:
     """Name, external id, state and uri, checked; empty text counts as absent."""
     name, external_id, state, uri = request.name or None, request.external_id or None, request.state, request.uri
-    if name is not None:
+    if name is not None and (type(name) is not str or not name.isascii()):
         name = check_text(name, f"{where}, name")
-    if external_id is not None:
+    if external_id is not None and (type(external_id) is not str or not external_id.isascii()):
         external_id = check_text(external_id, f"{where}, external_id")
     if uri is not None:
         if kind != Kind.ARTIFACT:
@@ -256,13 +262,14 @@ def _fields(kind: int, request: Node, where: str) -> tuple[str | None, str | Non
                 code=ErrorCode.INVALID_VALUE,
                 hint="make it a custom property",
             )
-        uri = check_text(uri, f"{where}, uri") or None
+        if type(uri) is not str or not uri.isascii():
+            uri = check_text(uri, f"{where}, uri") or None
     if state is not None:
         state = _state(kind, state, where)
     return name, external_id, state, uri
 
 
-def _state(kind: int, state: int, where: str) -> int:
+def _state(kind: int, state: int, where: object) -> int:
     known = _STATES.get(kind)
     if known is None:
         raise InvalidInputError(f"{where}: a context has no state", code=ErrorCode.INVALID_VALUE)
@@ -277,20 +284,20 @@ def _state(kind: int, state: int, where: str) -> int:
 
 
 def _require_free(
-    draft: Draft, kind: int, own_id: int, node_type: Type, name: str | None, external_id: str | None, where: str
+    draft: Draft, kind: int, own_id: int, node_type: Type, name: str | None, external_id: str | None, where: object
 ) -> None:
-    word = Kind(kind).word
     if name is not None:
         taken = draft.by_name(kind, node_type.id, name)
         if taken is not None and taken.node.id != own_id:
             raise AlreadyExistsError(
-                f"{where}: the name {name!r} is that of {word} {taken.node.id} of type {node_type.name!r}",
+                f"{where}: the name {name!r} is that of {(word := Kind(kind).word)} {taken.node.id} "
+                f"of type {node_type.name!r}",
                 hint=f"get it with get_{word}(type={node_type.name!r}, name={name!r}), or choose another name",
             )
     if external_id is not None:
         taken = draft.by_external(kind, external_id)
         if taken is not None and taken.node.id != own_id:
             raise AlreadyExistsError(
-                f"{where}: the external id {external_id!r} is that of {word} {taken.node.id}",
+                f"{where}: the external id {external_id!r} is that of {(word := Kind(kind).word)} {taken.node.id}",
                 hint=f"get it with get_{word}(external_id={external_id!r}), or choose another one",
             )

@@ -49,7 +49,7 @@ def once(
     known = draft.state.answer(request_id)
     if known is None:
         answer = decide(draft)
-        draft.add(
+        draft.add_other(
             RequestAnswer(request_id=request_id, command=command, digest=own_digest, answer=encode_payload(answer))
         )
         return answer

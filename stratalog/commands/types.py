@@ -53,11 +53,11 @@ def put_type(draft: Draft, request: Type, *, can_add_fields: bool = False, can_o
             )
     if stored is None:
         type_id = draft.next_id(_SLOT)
-        draft.add(msgspec.structs.replace(request, id=type_id))
+        draft.add_type(msgspec.structs.replace(request, id=type_id))
         return type_id
     evolved = _evolve(stored, request, where, can_add_fields=can_add_fields, can_omit_fields=can_omit_fields)
     if evolved != stored:
-        draft.add(evolved, draft.types.seq(stored.id))
+        draft.add_type(evolved, draft.types.seq(stored.id))
     return stored.id
 
 
@@ -68,7 +68,7 @@ def put_types(
     return [put_type(draft, r, can_add_fields=can_add_fields, can_omit_fields=can_omit_fields) for r in requests]
 
 
-def require_type(draft: Draft, kind: int, type_id: int, where: str) -> Type:
+def require_type(draft: Draft, kind: int, type_id: int, where: object) -> Type:
     """The type of a node that is to be created.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError
 from stratalog.eventlog.events import INT64_MAX, INT64_MIN, PropertyType, Proto, Value
@@ -19,7 +19,7 @@ PROPERTY_TYPE_OF: dict[type, PropertyType] = {
 _DEPTH_MAX = 100
 
 
-def to_value(value: object, where: str) -> Value:
+def to_value(value: object, where: object) -> Value:
     """The storable form of a caller's value.
 
     Numbers of numpy and the like (anything with `dtype` and `item()`) become Python's; subclasses of str, int and
@@ -27,7 +27,7 @@ def to_value(value: object, where: str) -> Value:
 
     Args:
         value: int, float, str, bool, dict (a Struct), `Proto`, or a scalar of an array library.
-        where: what the value is called in the message, such as `properties['lr']`.
+        where: what the value is called in the message; its text is made only if there is one.
 
     Raises:
         InvalidInputError: the value is of no storable type, or out of range.
@@ -65,28 +65,44 @@ def to_value(value: object, where: str) -> Value:
     )
 
 
-def to_values(values: Mapping[str, object], where: str) -> dict[str, Value]:
+def to_values(values: Mapping[str, object], owner: object, field: str) -> dict[str, Value]:
     """A copy of a map of properties in storable form.
+
+    Args:
+        values: the map.
+        owner: whose it is, for the message.
+        field: what the map is called in the message.
 
     Raises:
         InvalidInputError: it is no map, a name is no text, or a value cannot be stored.
     """
     if not isinstance(values, Mapping):
         raise InvalidInputError(
-            f"{where}: {type(values).__name__} where a dict of names to values was expected",
+            f"{owner}, {field}: {type(values).__name__} where a dict of names to values was expected",
             code=ErrorCode.INVALID_VALUE,
         )
     result: dict[str, Value] = {}
     for name, value in values.items():
-        cls = type(value)
-        if cls is float or cls is bool:
-            result[check_text(name, where)] = value  # type: ignore[assignment]
+        cls = value.__class__
+        if name.__class__ is not str or not name.isascii():
+            name = check_text(name, f"{owner}, name in {field}")
+        if cls is float or cls is bool or (cls is str and value.isascii()):  # type: ignore[attr-defined]
+            result[name] = value  # type: ignore[assignment]
         else:
-            result[check_text(name, where)] = to_value(value, f"{where}[{name!r}]")
+            result[name] = to_value(value, _Item(owner, field, name))
     return result
 
 
-def check_text(text: str, where: str) -> str:
+class _Item(NamedTuple):
+    owner: object
+    field: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.owner}, {self.field}[{self.name!r}]"
+
+
+def check_text(text: str, where: object) -> str:
     """`text` itself, if it is text that can be encoded.
 
     Raises:
@@ -102,7 +118,7 @@ def check_text(text: str, where: str) -> str:
     return _text(text, where)
 
 
-def check_integer(value: int, where: str) -> int:
+def check_integer(value: int, where: object) -> int:
     """`value` itself, if it is an int of 64 bits.
 
     Raises:
@@ -118,7 +134,7 @@ def check_integer(value: int, where: str) -> int:
     return _integer(value, where)
 
 
-def _integer(value: int, where: str) -> int:
+def _integer(value: int, where: object) -> int:
     if not INT64_MIN <= value <= INT64_MAX:
         raise InvalidInputError(
             f"{where}: {value} does not fit into 64 bits",
@@ -128,7 +144,7 @@ def _integer(value: int, where: str) -> int:
     return value
 
 
-def _text(text: str, where: str) -> str:
+def _text(text: str, where: object) -> str:
     if not text.isascii():
         try:
             text.encode()
@@ -141,11 +157,11 @@ def _text(text: str, where: str) -> str:
     return text
 
 
-def _struct(value: dict[Any, Any], where: str, depth: int) -> dict[str, Any]:
+def _struct(value: dict[Any, Any], where: object, depth: int) -> dict[str, Any]:
     return {check_text(key, where): _struct_value(item, f"{where}[{key!r}]", depth + 1) for key, item in value.items()}
 
 
-def _struct_value(value: Any, where: str, depth: int) -> Any:
+def _struct_value(value: Any, where: object, depth: int) -> Any:
     if depth > _DEPTH_MAX:
         raise InvalidInputError(f"{where}: nested deeper than {_DEPTH_MAX} levels", code=ErrorCode.INVALID_VALUE)
     if value is None:

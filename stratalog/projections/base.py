@@ -30,6 +30,7 @@ from stratalog.eventlog.events import (
     Type,
     encode_payload,
 )
+from stratalog.projections.system_types import FIRST_USER_TYPE_ID
 from stratalog.projections.tail import ARTIFACT, CONTEXT, EXECUTION, StoredAnswer, StoredLink, Version
 
 BASE_FORMAT = 1
@@ -61,7 +62,7 @@ class BaseStamp(msgspec.Struct, frozen=True, array_like=True):
     applied_seq: int = 0
     applied_commit: int = 0
     time_us: int = 0
-    next_ids: tuple[int, int, int, int] = (1, 1, 1, 1)
+    next_ids: tuple[int, int, int, int] = (1, 1, 1, FIRST_USER_TYPE_ID)
     """Next id of an artifact, an execution, a context, a type."""
 
 

@@ -14,14 +14,12 @@ from typing import TypeVar
 import msgspec
 
 from stratalog.eventlog.commit import Header
-from stratalog.eventlog.events import Artifact, Context, Execution, Kind, Link, Node, Recorded, RequestAnswer, Type
+from stratalog.eventlog.events import Kind, Link, Node, Recorded, RequestAnswer, Type
 from stratalog.projections.base import Base, BaseStamp, external_key, name_key, uri_key
 from stratalog.projections.system_types import FIRST_USER_TYPE_ID, SYSTEM_TYPES
-from stratalog.projections.tail import CONTEXT, StoredLink, Tail, Version
+from stratalog.projections.tail import CONTEXT, StoredLink, Tail, Version, next_ids_after
 
 T = TypeVar("T")
-_TYPE_SLOT = 3
-_SLOTS: dict[type, int] = {Artifact: 0, Execution: 1, Context: 2, Type: _TYPE_SLOT}
 
 
 class BehindError(Exception):
@@ -49,6 +47,10 @@ class Types:
         self.by_name[type.kind, type.name, type.version or ""] = type.id
         if type.external_id is not None:
             self.by_external[type.kind, type.external_id] = type.id
+
+    def copy(self) -> Types:
+        """A copy that can be added to."""
+        return Types((seq, type) for seq, type in self.by_id.values() if seq is not None)
 
     def get(self, type_id: int) -> Type | None:
         """A type by id, of any kind."""
@@ -79,7 +81,7 @@ class State:
     def __init__(self, base: Base | None = None) -> None:
         self.lock = threading.RLock()
         self._base = base
-        self._sealed = BaseStamp(next_ids=(1, 1, 1, FIRST_USER_TYPE_ID))
+        self._sealed = BaseStamp()
         self._sealed_types: list[tuple[int, Type]] = []
         self._recent: list[tuple[Header, list[Recorded]]] = []
         self.recent_event_count = 0
@@ -89,7 +91,7 @@ class State:
         """Forget everything and begin with `base`, as if newly made."""
         with self.lock:
             self._base = base
-            self._sealed = BaseStamp(next_ids=(1, 1, 1, FIRST_USER_TYPE_ID))
+            self._sealed = BaseStamp()
             self._sealed_types = []
             self._recent = []
             self._load_base()
@@ -107,9 +109,9 @@ class State:
         self.head = sealed.applied_seq
         self.next_commit = sealed.applied_commit
         self.time_us = sealed.time_us
-        self.next_ids = list(sealed.next_ids)
         self.types = Types(self._sealed_types)
-        self._tail = Tail()
+        self._tail = Tail(sealed.next_ids)
+        self.next_ids = self._tail.next_ids
         recent, self._recent = self._recent, []
         self.recent_event_count = 0
         for header, events in recent:
@@ -122,14 +124,11 @@ class State:
         with self.lock:
             assert header.commit == self.next_commit, (header.commit, self.next_commit)
             assert header.first_seq == self.head + 1, (header.first_seq, self.head)
-            for seq, type in self._tail.fold(events):
+            tail = self._tail
+            known = len(tail.types)
+            tail.fold(events)
+            for seq, type in tail.types[known:]:
                 self.types.put(seq, type)
-            next_ids = self.next_ids
-            for event in events:
-                if event.prev is None:
-                    slot = _SLOTS.get(type_of(event))
-                    if slot is not None and event.fact.id >= next_ids[slot]:  # type: ignore[union-attr]
-                        next_ids[slot] = event.fact.id + 1  # type: ignore[union-attr]
             self.head = header.first_seq + len(events) - 1
             self.next_commit = header.commit + 1
             self.time_us = header.time_us
@@ -177,13 +176,9 @@ class State:
             return stamp.applied_commit <= self.next_commit and self._drop(stamp)
 
     def _stamp_after(self, stamp: BaseStamp, moving: Sequence[tuple[Header, list[Recorded]]]) -> BaseStamp:
-        next_ids = list(stamp.next_ids)
-        next_ids[_TYPE_SLOT] = max(next_ids[_TYPE_SLOT], FIRST_USER_TYPE_ID)
+        next_ids: Sequence[int] = stamp.next_ids
         for _, events in moving:
-            for event in events:
-                slot = _SLOTS.get(type_of(event))
-                if slot is not None and event.fact.id >= next_ids[slot]:  # type: ignore[union-attr]
-                    next_ids[slot] = event.fact.id + 1  # type: ignore[union-attr]
+            next_ids = next_ids_after(next_ids, events)
         header, events = moving[-1]
         assert self._base is not None
         return msgspec.structs.replace(
@@ -381,8 +376,3 @@ class State:
                     version = self.get(kind, id)
                     assert version is not None
                     yield id << 2 | kind, version
-
-
-def type_of(event: Recorded) -> type:
-    """The class of an event's fact."""
-    return type(event.fact)

@@ -6,8 +6,8 @@ A `Tail` holds what was folded into it and nothing else: a look-up that finds no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from stratalog.eventlog.events import (
     Artifact,
@@ -27,6 +27,7 @@ from stratalog.eventlog.events import (
 )
 
 ARTIFACT, EXECUTION, CONTEXT = int(Kind.ARTIFACT), int(Kind.EXECUTION), int(Kind.CONTEXT)
+_TYPE_SLOT = 3
 
 
 class Version(NamedTuple):
@@ -62,9 +63,26 @@ class Tail:
     uri, an external id or a context's name may have changed.
     """
 
-    __slots__ = ("answers", "by_type", "contexts", "externals", "inputs", "members", "names", "nodes", "uris", "uses")
+    __slots__ = (
+        "answers",
+        "by_type",
+        "contexts",
+        "externals",
+        "inputs",
+        "members",
+        "names",
+        "next_ids",
+        "nodes",
+        "types",
+        "uris",
+        "uses",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, next_ids: Sequence[int] = (1, 1, 1, 1)) -> None:
+        self.next_ids = list(next_ids)
+        """Next free id of an artifact, an execution, a context, a type."""
+        self.types: list[tuple[int, Type]] = []
+        """(seq, new version) of each type that was put, in order"""
         self.nodes: dict[int, Version] = {}
         self.names: dict[tuple[int, int, str], int] = {}
         self.externals: dict[tuple[int, str], int] = {}
@@ -80,38 +98,23 @@ class Tail:
         """node key -> context id -> seq; for a context these are its parents"""
         self.answers: dict[str, StoredAnswer] = {}
 
-    def fold(self, events: Iterable[Recorded]) -> list[tuple[int, Type]]:
-        """Fold events in, in order; return the types among them with their seqs, which the state keeps elsewhere."""
-        types: list[tuple[int, Type]] = []
+    def fold(self, events: Iterable[Recorded]) -> None:
+        """Fold events in, in order."""
+        folds = _FOLDS
         for event in events:
             fact = event.fact
-            cls = type(fact)
-            if cls is Artifact:
-                self._put(event.seq, ARTIFACT, fact, event.prev is None)  # type: ignore[arg-type]
-            elif cls is Execution:
-                self._put(event.seq, EXECUTION, fact, event.prev is None)  # type: ignore[arg-type]
-            elif cls is Context:
-                self._put(event.seq, CONTEXT, fact, event.prev is None)  # type: ignore[arg-type]
-            elif isinstance(fact, Link):
-                stored = StoredLink(event.seq, fact)
-                self.inputs.setdefault(fact.execution_id, {})[fact.artifact_id, fact.type] = stored
-                self.uses.setdefault(fact.artifact_id, {})[fact.execution_id, fact.type] = stored
-            elif isinstance(fact, Attribution):
-                self._join(event.seq, fact.context_id, fact.artifact_id << 2 | ARTIFACT)
-            elif isinstance(fact, Association):
-                self._join(event.seq, fact.context_id, fact.execution_id << 2 | EXECUTION)
-            elif isinstance(fact, ParentContext):
-                self._join(event.seq, fact.parent_id, fact.child_id << 2 | CONTEXT)
-            elif isinstance(fact, Type):
-                types.append((event.seq, fact))
-            elif isinstance(fact, RequestAnswer):
-                self.answers[fact.request_id] = StoredAnswer(event.seq, fact)
-            else:
-                # Points live in the tables alone; what is unknown is kept in the log.
-                assert isinstance(fact, MetricPoints | UnknownFact)
-        return types
+            folds[type(fact)](self, event.seq, fact, event.prev)
 
-    def _put(self, seq: int, kind: int, node: Node, is_first: bool) -> None:
+    def _artifact(self, seq: int, node: Artifact, prev: int | None) -> None:
+        self._put(seq, ARTIFACT, node, prev)
+
+    def _execution(self, seq: int, node: Execution, prev: int | None) -> None:
+        self._put(seq, EXECUTION, node, prev)
+
+    def _context(self, seq: int, node: Context, prev: int | None) -> None:
+        self._put(seq, CONTEXT, node, prev)
+
+    def _put(self, seq: int, kind: int, node: Node, prev: int | None) -> None:
         key = node.id << 2 | kind
         self.nodes[key] = Version(seq, node)
         if node.name is not None:
@@ -120,9 +123,77 @@ class Tail:
             self.externals[kind, node.external_id] = key
         if node.uri is not None:
             self.uris.setdefault(node.uri, {})[key] = None
-        if is_first:
+        if prev is None:
+            if node.id >= self.next_ids[kind - 1]:
+                self.next_ids[kind - 1] = node.id + 1
             self.by_type.setdefault(node.type_id, []).append(node.id)
 
+    def _link(self, seq: int, link: Link, _: int | None) -> None:
+        stored = StoredLink(seq, link)
+        inputs = self.inputs.get(link.execution_id)
+        if inputs is None:
+            inputs = self.inputs[link.execution_id] = {}
+        inputs[link.artifact_id, link.type] = stored
+        uses = self.uses.get(link.artifact_id)
+        if uses is None:
+            uses = self.uses[link.artifact_id] = {}
+        uses[link.execution_id, link.type] = stored
+
+    def _attribution(self, seq: int, fact: Attribution, _: int | None) -> None:
+        self._join(seq, fact.context_id, fact.artifact_id << 2 | ARTIFACT)
+
+    def _association(self, seq: int, fact: Association, _: int | None) -> None:
+        self._join(seq, fact.context_id, fact.execution_id << 2 | EXECUTION)
+
+    def _parent(self, seq: int, fact: ParentContext, _: int | None) -> None:
+        self._join(seq, fact.parent_id, fact.child_id << 2 | CONTEXT)
+
     def _join(self, seq: int, context_id: int, key: int) -> None:
-        self.members.setdefault(context_id, {}).setdefault(key, seq)
-        self.contexts.setdefault(key, {}).setdefault(context_id, seq)
+        members = self.members.get(context_id)
+        if members is None:
+            members = self.members[context_id] = {}
+        members.setdefault(key, seq)
+        contexts = self.contexts.get(key)
+        if contexts is None:
+            contexts = self.contexts[key] = {}
+        contexts.setdefault(context_id, seq)
+
+    def _type(self, seq: int, type: Type, _: int | None) -> None:
+        self.types.append((seq, type))
+        self.next_ids[_TYPE_SLOT] = max(self.next_ids[_TYPE_SLOT], type.id + 1)
+
+    def _answer(self, seq: int, answer: RequestAnswer, _: int | None) -> None:
+        self.answers[answer.request_id] = StoredAnswer(seq, answer)
+
+    def _pass(self, _seq: int, _fact: MetricPoints | UnknownFact, _: int | None) -> None:
+        """Points live in the tables alone; what is unknown is kept in the log."""
+
+
+_FOLDS: dict[type, Callable[[Tail, int, Any, int | None], None]] = {
+    Artifact: Tail._artifact,
+    Execution: Tail._execution,
+    Context: Tail._context,
+    Type: Tail._type,
+    Link: Tail._link,
+    Attribution: Tail._attribution,
+    Association: Tail._association,
+    ParentContext: Tail._parent,
+    MetricPoints: Tail._pass,
+    RequestAnswer: Tail._answer,
+    UnknownFact: Tail._pass,
+}
+
+
+def next_ids_after(next_ids: Sequence[int], events: Iterable[Recorded]) -> list[int]:
+    """The next free ids (artifact, execution, context, type) after `events`."""
+    result = list(next_ids)
+    for event in events:
+        fact = event.fact
+        slot = _SLOTS.get(type(fact))
+        if slot is not None and event.prev is None:
+            assert isinstance(fact, Node | Type)
+            result[slot] = max(result[slot], fact.id + 1)
+    return result
+
+
+_SLOTS: dict[type, int] = {Artifact: 0, Execution: 1, Context: 2, Type: _TYPE_SLOT}
