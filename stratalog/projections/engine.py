@@ -1,7 +1,8 @@
 """The DuckDB instance behind the tables: merged relations, recent rows in memory, one macro a table.
 
-`<table>_at(as_of)` gives a table as of a seq. What the macros read changes in one transaction, so each query sees the
-rows before a merge or those after it, never a mixture, and the text of a query stays right for ever.
+`<table>_at(as_of)` gives a table as of a seq; of tables with versions `<table>_all_at(as_of)` gives all versions up to
+a seq. What the macros read changes in one transaction, so each query sees the rows before a merge or those after it,
+never a mixture, and the text of a query stays right for ever.
 """
 
 from __future__ import annotations
@@ -89,6 +90,10 @@ class Engine:
             if spec is TYPE:
                 text += f" UNION ALL SELECT {spec.columns} FROM system_type"
             self._connection.execute(f"CREATE OR REPLACE MACRO {spec.name}_at(as_of) AS TABLE {text}")
+            if spec.versioned:
+                versions = everything(spec, self.merged, recent=recent_name(spec.name))
+                text = f"SELECT {spec.columns} FROM ({versions}) WHERE {spec.place} <= as_of"
+                self._connection.execute(f"CREATE OR REPLACE MACRO {spec.name}_all_at(as_of) AS TABLE {text}")
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own for one query or one thread."""
