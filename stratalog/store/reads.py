@@ -14,15 +14,11 @@ from stratalog.eventlog.events import Artifact, Context, Execution, Kind, Link, 
 from stratalog.store.points import Points
 
 if TYPE_CHECKING:
-    from datetime import date, datetime, timedelta
-
     from stratalog.query.compare import Comparison
     from stratalog.query.find import FindResult
     from stratalog.query.lineage import Lineage
     from stratalog.query.result import Result
     from stratalog.query.snapshot import Snapshot
-
-    When = int | str | datetime | date | timedelta
 
 N = TypeVar("N", bound=Node)
 KindName = Kind | str

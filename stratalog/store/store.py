@@ -25,10 +25,10 @@ from stratalog.store.writes import Note, Writes
 
 if TYPE_CHECKING:
     from stratalog.eventlog.verify import VerifyReport
+    from stratalog.query.as_of import When
     from stratalog.query.diff import Diff
     from stratalog.query.result import Result
     from stratalog.query.snapshot import Snapshot
-    from stratalog.store.reads import When
     from stratalog.store.reports import Stats
 
 A = TypeVar("A")
