@@ -29,12 +29,13 @@ from stratalog.projections.tail import ARTIFACT, CONTEXT, EXECUTION, Version
 class Draft:
     """State at head plus the changes of one command.
 
-    `time_ms` is the commit's time in milliseconds since 1970 UTC. Call inside the state's lock.
+    `time_us` and `time_ms` are the commit's time in µs and milliseconds since 1970 UTC. Call inside the state's lock.
     """
 
-    def __init__(self, state: State, *, time_ms: int) -> None:
+    def __init__(self, state: State, *, time_us: int) -> None:
         self.state = state
-        self.time_ms = time_ms
+        self.time_us = time_us
+        self.time_ms = time_us // 1000
         self.changes: list[Change] = []
         self._first_seq = state.head + 1
         self._next_ids = list(state.next_ids)
@@ -114,8 +115,11 @@ class Draft:
     # ---- reading
 
     def get(self, kind: int, id: int) -> Version | None:
-        """The newest version of a node."""
-        return self._nodes.get(id << 2 | kind) or self.state.get(kind, id)
+        """The newest version of a node; None for any number that no node has."""
+        version = self._nodes.get(id << 2 | kind)
+        if version is None and 0 < id < self.state.next_ids[kind - 1]:
+            version = self.state.get(kind, id)
+        return version
 
     def by_name(self, kind: int, type_id: int, name: str) -> Version | None:
         """The node of a type that has `name` now."""

@@ -13,7 +13,7 @@ from stratalog.commands.draft import Draft
 from stratalog.commands.links import join, put_link, require_node
 from stratalog.commands.nodes import Named, check_properties, put_node
 from stratalog.commands.types import require_type
-from stratalog.commands.values import to_values
+from stratalog.commands.values import check_integer, check_text, to_values
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError, NotFoundError
 from stratalog.eventlog.events import KIND_OF, Artifact, Context, Execution, Kind, Link, Node
 
@@ -86,7 +86,10 @@ def put_execution(
         InvalidInputError, NotFoundError, AlreadyExistsError: as in `put_node` and `put_link`; a link whose ids
             are not those of its pair; a context without type or name.
     """
-    stored = [_put_artifact(draft, pair.artifact, options) if pair.artifact else 0 for pair in pairs]
+    for index, pair in enumerate(pairs):
+        _check_class(pair.artifact, Artifact, f"pair {index}, artifact")
+        _check_class(pair.link, Link, f"pair {index}, link")
+    stored = [0 if pair.artifact is None else _put_artifact(draft, pair.artifact, options) for pair in pairs]
     execution_id = put_node(draft, execution, force_update_time=options.force_update_time)
     artifact_ids = [
         _put_pair_link(draft, index, execution_id, artifact_id, pair.link)
@@ -144,7 +147,8 @@ def put_lineage(
 
 def _put_artifact(draft: Draft, artifact: Artifact, options: StepOptions) -> int:
     if options.reuse_artifact_by_external_id and not artifact.id and artifact.external_id:
-        version = draft.by_external(Kind.ARTIFACT, artifact.external_id)
+        external_id = check_text(artifact.external_id, f"{Named(Kind.ARTIFACT, artifact)}, external_id")
+        version = draft.by_external(Kind.ARTIFACT, external_id)
         if version is not None:
             artifact = msgspec.structs.replace(artifact, id=version.node.id)
     return put_node(draft, artifact)
@@ -169,7 +173,7 @@ def _put_pair_link(draft: Draft, index: int, execution_id: int, artifact_id: int
         raise InvalidInputError(
             f"{where}: neither an artifact nor an artifact id in the link", code=ErrorCode.MISSING_FIELD
         )
-    artifact_id = artifact_id or link.artifact_id
+    artifact_id = artifact_id or check_integer(link.artifact_id, f"{where}, the link's artifact id")
     put_link(draft, msgspec.structs.replace(link, execution_id=execution_id, artifact_id=artifact_id))
     return artifact_id
 
@@ -177,16 +181,17 @@ def _put_pair_link(draft: Draft, index: int, execution_id: int, artifact_id: int
 def _put_context(draft: Draft, context: Context, options: StepOptions, *, with_force: bool = True) -> int:
     where = Named(Kind.CONTEXT, context)
     if context.id and options.force_reuse_context and with_force:
-        if draft.get(Kind.CONTEXT, context.id) is None:
+        context_id = check_integer(context.id, f"{where}, id")
+        if draft.get(Kind.CONTEXT, context_id) is None:
             raise NotFoundError(f"{where}: there is no context with this id", hint="leave the id out to create one")
-        return context.id
+        return context_id
     if not context.type_id:
         raise InvalidInputError(f"{where}: no type_id", code=ErrorCode.MISSING_FIELD)
     if not context.name:
         raise InvalidInputError(f"{where}: no name", code=ErrorCode.MISSING_FIELD, hint="a context needs a name")
     if not context.id and options.reuse_context:
-        require_type(draft, Kind.CONTEXT, context.type_id, where)
-        version = draft.by_name(Kind.CONTEXT, context.type_id, context.name)
+        type_id = require_type(draft, Kind.CONTEXT, context.type_id, where).id
+        version = draft.by_name(Kind.CONTEXT, type_id, check_text(context.name, f"{where}, name"))
         if version is not None:
             return version.node.id
     return put_node(draft, context)
@@ -195,6 +200,7 @@ def _put_context(draft: Draft, context: Context, options: StepOptions, *, with_f
 def _check_edge(index: int, edge: Edge, executions: Sequence[Node], artifacts: Sequence[Node]) -> None:
     if edge.link is None:
         raise InvalidInputError(f"edge {index}: no link", code=ErrorCode.MISSING_FIELD)
+    _check_class(edge.link, Link, f"edge {index}, link")
     ends = (
         ("execution", edge.execution_index, edge.link.execution_id, executions),
         ("artifact", edge.artifact_index, edge.link.artifact_id, artifacts),
@@ -206,7 +212,7 @@ def _check_edge(index: int, edge: Edge, executions: Sequence[Node], artifacts: S
                     f"edge {index}: neither {word}_index nor an {word} id in the link", code=ErrorCode.MISSING_FIELD
                 )
             continue
-        if not 0 <= position < len(nodes):
+        if not 0 <= check_integer(position, f"edge {index}, {word}_index") < len(nodes):
             raise InvalidInputError(
                 f"edge {index}: {word}_index {position} in a list of {len(nodes)} {word}s",
                 code=ErrorCode.INDEX_OUT_OF_RANGE,
@@ -218,6 +224,13 @@ def _check_edge(index: int, edge: Edge, executions: Sequence[Node], artifacts: S
                 code=ErrorCode.INVALID_VALUE,
                 hint="give the index or the id, not both",
             )
+
+
+def _check_class(value: object, cls: type, where: str) -> None:
+    if value is not None and not isinstance(value, cls):
+        raise InvalidInputError(
+            f"{where}: {type(value).__name__} where {cls.__name__} was expected", code=ErrorCode.INVALID_VALUE
+        )
 
 
 def _check_fits(draft: Draft, node: Node) -> None:

@@ -32,29 +32,36 @@ def put_link(draft: Draft, request: Link) -> None:
         AlreadyExistsError: this execution, artifact and type are linked already.
     """
     where = _Ends("link of execution {} and artifact {}", request.execution_id, request.artifact_id)
-    link_type = request.type
+    link_type = check_integer(request.type, f"{where}, type")
     if link_type not in _LINK_TYPES:
         raise InvalidInputError(
             f"{where}: type {request.type!r} where one of {', '.join(f'{t.name} {t.value}' for t in LinkType)} "
             "was expected",
             code=ErrorCode.INVALID_VALUE if request.type else ErrorCode.MISSING_FIELD,
         )
-    require_node(draft, Kind.ARTIFACT, request.artifact_id, where)
-    require_node(draft, Kind.EXECUTION, request.execution_id, where)
-    if draft.has_link(request.execution_id, request.artifact_id, link_type):
+    artifact_id = require_node(draft, Kind.ARTIFACT, request.artifact_id, where)
+    execution_id = require_node(draft, Kind.EXECUTION, request.execution_id, where)
+    if draft.has_link(execution_id, artifact_id, link_type):
         raise AlreadyExistsError(
             f"{where}: there is one of type {LinkType(link_type).name} already",
             hint="links are never changed; a repeat can be left out",
         )
+    steps: object = request.path
+    if isinstance(steps, str) or not isinstance(steps, Iterable):
+        raise InvalidInputError(
+            f"{where}: path {steps!r} where a list of keys and indexes was expected",
+            code=ErrorCode.INVALID_VALUE,
+            hint="write path=['inputs', 0]",
+        )
     path: list[int | str] = [
-        check_text(step, where) if isinstance(step, str) else check_integer(step, where) for step in request.path
+        check_text(step, where) if isinstance(step, str) else check_integer(step, where) for step in steps
     ]
     time_ms = draft.time_ms if request.time_ms is None else check_integer(request.time_ms, where)
     draft.add_link(
         Link(
-            execution_id=request.execution_id,
-            artifact_id=request.artifact_id,
-            type=int(link_type),
+            execution_id=execution_id,
+            artifact_id=artifact_id,
+            type=link_type,
             path=path,
             time_ms=time_ms,
         )
@@ -74,8 +81,8 @@ def put_attribution(draft: Draft, context_id: int, artifact_id: int) -> None:
         InvalidInputError: one of the two is not there.
     """
     where = _Ends("attribution of artifact {} to context {}", artifact_id, context_id)
-    require_node(draft, Kind.ARTIFACT, artifact_id, where)
-    require_node(draft, Kind.CONTEXT, context_id, where)
+    artifact_id = require_node(draft, Kind.ARTIFACT, artifact_id, where)
+    context_id = require_node(draft, Kind.CONTEXT, context_id, where)
     join(draft, context_id, Kind.ARTIFACT, artifact_id)
 
 
@@ -86,8 +93,8 @@ def put_association(draft: Draft, context_id: int, execution_id: int) -> None:
         InvalidInputError: one of the two is not there.
     """
     where = _Ends("association of execution {} to context {}", execution_id, context_id)
-    require_node(draft, Kind.EXECUTION, execution_id, where)
-    require_node(draft, Kind.CONTEXT, context_id, where)
+    execution_id = require_node(draft, Kind.EXECUTION, execution_id, where)
+    context_id = require_node(draft, Kind.CONTEXT, context_id, where)
     join(draft, context_id, Kind.EXECUTION, execution_id)
 
 
@@ -106,8 +113,8 @@ def put_parent_context(draft: Draft, child_id: int, parent_id: int) -> None:
         AlreadyExistsError: it lies there already.
     """
     where = _Ends("parent context {} of context {}", parent_id, child_id)
-    require_node(draft, Kind.CONTEXT, child_id, where)
-    require_node(draft, Kind.CONTEXT, parent_id, where)
+    child_id = require_node(draft, Kind.CONTEXT, child_id, where)
+    parent_id = require_node(draft, Kind.CONTEXT, parent_id, where)
     if draft.is_member(parent_id, Kind.CONTEXT, child_id):
         raise AlreadyExistsError(f"{where}: it is that already", hint="a repeat can be left out")
     above, seen = [parent_id], {parent_id}
@@ -125,19 +132,20 @@ def put_parent_context(draft: Draft, child_id: int, parent_id: int) -> None:
     draft.add_member(ParentContext(child_id, parent_id))
 
 
-def require_node(draft: Draft, kind: Kind, id: int, where: object) -> None:
-    """Refuse a reference to a node that is not there.
+def require_node(draft: Draft, kind: Kind, id: int, where: object) -> int:
+    """The id of a node that is there, as an int.
 
     Raises:
         InvalidInputError: `id` is missing, no int, or of no node of this kind.
     """
+    if type(id) is not int:
+        id = 0 if id is None else check_integer(id, f"{where}, {kind.word} id")
     if not id:
         raise InvalidInputError(f"{where}: no {kind.word} id", code=ErrorCode.MISSING_FIELD)
-    if type(id) is not int:
-        id = check_integer(id, f"{where}, {kind.word} id")
     if draft.get(kind, id) is None:
         raise InvalidInputError(
             f"{where}: there is no {kind.word} {id}",
             code=ErrorCode.UNKNOWN_REFERENCE,
             hint=f"put the {kind.word} first and give the id that this returns",
         )
+    return id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Sized
 
 from stratalog.commands.draft import Draft
 from stratalog.commands.links import require_node
@@ -20,10 +20,11 @@ def log_metrics(draft: Draft, batches: Sequence[MetricPoints]) -> None:
     """
     for batch in batches:
         where = f"metric {batch.key!r} of execution {batch.execution_id}"
-        require_node(draft, Kind.EXECUTION, batch.execution_id, where)
-        if not check_text(batch.key, where):
+        execution_id = require_node(draft, Kind.EXECUTION, batch.execution_id, where)
+        key = check_text(batch.key, where)
+        if not key:
             raise InvalidInputError(f"{where}: no key", code=ErrorCode.MISSING_FIELD)
-        counts = len(batch.steps), len(batch.times_us), len(batch.values)
+        counts = tuple(_count(array, where) for array in (batch.steps, batch.times_us, batch.values))
         if len(set(counts)) != 1:
             raise InvalidInputError(
                 f"{where}: {counts[0]} steps, {counts[1]} times, {counts[2]} values where equal numbers were expected",
@@ -33,13 +34,21 @@ def log_metrics(draft: Draft, batches: Sequence[MetricPoints]) -> None:
             continue
         draft.add_other(
             MetricPoints(
-                execution_id=batch.execution_id,
-                key=batch.key,
+                execution_id=execution_id,
+                key=key,
                 steps=[check_integer(step, f"{where}, step") for step in batch.steps],
                 times_us=[check_integer(time, f"{where}, time") for time in batch.times_us],
                 values=[_number(value, where) for value in batch.values],
             )
         )
+
+
+def _count(array: object, where: str) -> int:
+    if isinstance(array, str | bytes | Mapping) or not isinstance(array, Sized):
+        raise InvalidInputError(
+            f"{where}: {type(array).__name__} where a list was expected", code=ErrorCode.INVALID_VALUE
+        )
+    return len(array)
 
 
 def _number(value: float, where: str) -> float:

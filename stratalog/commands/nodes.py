@@ -137,7 +137,7 @@ def _insert(draft: Draft, kind: int, request: Node) -> int:
         kind,
         type(request)(
             id=id,
-            type_id=request.type_id,
+            type_id=node_type.id,
             name=name,
             external_id=external_id,
             properties=properties,
@@ -250,23 +250,23 @@ def _merge_mask(
 
 def _fields(kind: int, request: Node, where: object) -> tuple[str | None, str | None, int | None, str | None]:
     """Name, external id, state and uri, checked; empty text counts as absent."""
-    name, external_id, state, uri = request.name or None, request.external_id or None, request.state, request.uri
+    name, external_id, state, uri = request.name, request.external_id, request.state, request.uri
     if name is not None and (type(name) is not str or not name.isascii()):
         name = check_text(name, f"{where}, name")
     if external_id is not None and (type(external_id) is not str or not external_id.isascii()):
         external_id = check_text(external_id, f"{where}, external_id")
     if uri is not None:
-        if kind != Kind.ARTIFACT:
+        if type(uri) is not str or not uri.isascii():
+            uri = check_text(uri, f"{where}, uri")
+        if uri and kind != Kind.ARTIFACT:
             raise InvalidInputError(
                 f"{where}: uri {uri!r}, but only an artifact has one",
                 code=ErrorCode.INVALID_VALUE,
                 hint="make it a custom property",
             )
-        if type(uri) is not str or not uri.isascii():
-            uri = check_text(uri, f"{where}, uri") or None
     if state is not None:
         state = _state(kind, state, where)
-    return name, external_id, state, uri
+    return name or None, external_id or None, state, uri or None
 
 
 def _state(kind: int, state: int, where: object) -> int:

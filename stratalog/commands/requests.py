@@ -45,7 +45,16 @@ def once(
     """
     if not check_text(request_id, "request_id"):
         raise InvalidInputError("request_id: empty text", hint="leave it out, or give each request its own")
-    own_digest = digest(command, arguments)
+    try:
+        own_digest = digest(command, arguments)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        # Arguments that cannot be encoded cannot be stored either: the command says best what is wrong.
+        decide(draft)
+        raise InvalidInputError(
+            f"request_id {request_id!r}: the arguments cannot be told from others: {error}",
+            code=ErrorCode.INVALID_VALUE,
+            hint="leave the request id out",
+        ) from None
     known = draft.state.answer(request_id)
     if known is None:
         answer = decide(draft)
@@ -63,9 +72,9 @@ def once(
 
 
 def _plain(value: Any) -> Any:
-    if hasattr(value, "item"):
-        return value.item()
+    if hasattr(value, "tolist"):  # arrays and numbers of numpy and the like
+        return value.tolist()
     return repr(value)
 
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+_encoder = msgspec.msgpack.Encoder(enc_hook=_plain, order="deterministic")

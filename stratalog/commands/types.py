@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from stratalog.commands.draft import Draft
-from stratalog.commands.values import check_text
+from stratalog.commands.values import check_integer, check_text
 from stratalog.eventlog.errors import AlreadyExistsError, ErrorCode, InvalidInputError, NotFoundError
 from stratalog.eventlog.events import Kind, PropertyType, Type
 from stratalog.projections.system_types import FIRST_USER_TYPE_ID, SYSTEM_TYPES
@@ -81,6 +81,8 @@ def require_type(draft: Draft, kind: int, type_id: int, where: object) -> Type:
             code=ErrorCode.MISSING_FIELD,
             hint="put the type first and give the id that this returns",
         )
+    if type(type_id) is not int:
+        type_id = check_integer(type_id, f"{where}, type_id")
     found = draft.types.get(type_id)
     if found is None or found.kind != kind:
         what = "no such type" if found is None else f"that is a type of {Kind(found.kind).word}s"
@@ -93,41 +95,51 @@ def require_type(draft: Draft, kind: int, type_id: int, where: object) -> Type:
 
 
 def _checked(request: Type) -> Type:
-    if request.kind not in BASE_TYPES:
+    kind = check_integer(request.kind, f"type {request.name!r}, kind")
+    if kind not in BASE_TYPES:
         raise InvalidInputError(
-            f"type {request.name!r}: kind {request.kind!r} where one of {[int(k) for k in Kind]} was expected",
+            f"type {request.name!r}: kind {kind} where one of {[int(k) for k in Kind]} was expected",
             code=ErrorCode.INVALID_VALUE,
         )
-    word = Kind(request.kind).word
+    word = Kind(kind).word
     if not request.name:
         raise InvalidInputError(f"{word} type: no name", code=ErrorCode.MISSING_FIELD)
     where = f"{word} type {request.name!r}"
+    if not isinstance(request.properties, Mapping):
+        raise InvalidInputError(
+            f"{where}, properties: {type(request.properties).__name__} where a dict of names to types was expected",
+            code=ErrorCode.INVALID_VALUE,
+        )
     properties: dict[str, int] = {}
     for name, property_type in request.properties.items():
+        name = check_text(name, f"{where}, property name")
         try:
-            properties[check_text(name, f"{where}, property name")] = int(PropertyType(property_type))
+            properties[name] = int(PropertyType(property_type))
         except ValueError:
             expected = ", ".join(f"{p.name} {p.value}" for p in PropertyType)
             raise InvalidInputError(
                 f"{where}, property {name!r}: type {property_type!r} where one of {expected} was expected",
                 code=ErrorCode.INVALID_VALUE,
             ) from None
-    if request.base_type and request.base_type not in BASE_TYPES[request.kind]:
-        expected = ", ".join(map(repr, BASE_TYPES[request.kind])) or "none"
+    if request.base_type and request.base_type not in BASE_TYPES[kind]:
+        expected = ", ".join(map(repr, BASE_TYPES[kind])) or "none"
         raise InvalidInputError(
             f"{where}: base type {request.base_type!r} where one of {expected} was expected",
             code=ErrorCode.INVALID_VALUE,
         )
+    texts: dict[str, str | None] = {}
     for field in ("name", "version", "description", "external_id"):
         text = getattr(request, field)
-        if text is not None:
-            check_text(text, f"{where}, {field}")
-    return msgspec.structs.replace(
-        request,
-        properties=properties,
-        version=request.version or None,
-        external_id=request.external_id or None,
-    )
+        texts[field] = None if text is None else check_text(text, f"{where}, {field}")
+    for field in ("input_type", "output_type"):
+        content = getattr(request, field)
+        if content is not None and type(content) is not bytes:
+            raise InvalidInputError(
+                f"{where}, {field}: {type(content).__name__} where bytes were expected", code=ErrorCode.INVALID_VALUE
+            )
+    texts["version"] = texts["version"] or None
+    texts["external_id"] = texts["external_id"] or None
+    return msgspec.structs.replace(request, kind=kind, properties=properties, **texts)
 
 
 def _evolve(stored: Type, request: Type, where: str, *, can_add_fields: bool, can_omit_fields: bool) -> Type:

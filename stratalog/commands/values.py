@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -49,13 +50,18 @@ def to_value(value: object, where: object) -> Value:
             )
         return Proto(_text(value.type_url, where), value.value)
     if hasattr(value, "dtype") and hasattr(value, "item"):
-        plain = value.item()
+        try:
+            plain = value.item()
+        except (TypeError, ValueError):  # an array of several values
+            plain = None
         if type(plain) in (int, float, bool, str):
             return to_value(plain, where)
-    elif isinstance(value, bool | int | float | str):
-        for plain_type in (bool, int, float, str):
-            if isinstance(value, plain_type):
-                return to_value(plain_type(value), where)
+    elif isinstance(value, str):
+        return _text(str.__str__(value), where)
+    elif isinstance(value, int):
+        return _integer(int(value), where)
+    elif isinstance(value, float):
+        return float(value)
     elif isinstance(value, Mapping):
         return _struct(dict(value), where, 0)
     raise InvalidInputError(
@@ -110,7 +116,8 @@ def check_text(text: str, where: object) -> str:
     """
     if type(text) is not str:
         if isinstance(text, str):
-            return _text(str(text), where)
+            # not str(text): an enum's text is its name there
+            return _text(str.__str__(text), where)
         raise InvalidInputError(
             f"{where}: {text!r} of type {type(text).__name__} where text was expected",
             code=ErrorCode.INVALID_VALUE,
@@ -119,18 +126,23 @@ def check_text(text: str, where: object) -> str:
 
 
 def check_integer(value: int, where: object) -> int:
-    """`value` itself, if it is an int of 64 bits.
+    """`value` as an int of 64 bits; integers of numpy and the like become Python's.
 
     Raises:
-        InvalidInputError: it is not.
+        InvalidInputError: it is none.
     """
     if type(value) is not int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return _integer(int(value), where)
-        raise InvalidInputError(
-            f"{where}: {value!r} of type {type(value).__name__} where an integer was expected",
-            code=ErrorCode.INVALID_VALUE,
-        )
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
+            raise InvalidInputError(
+                f"{where}: {value!r} of type {type(value).__name__} where an integer was expected",
+                code=ErrorCode.INVALID_VALUE,
+            )
+        try:
+            value = int(operator.index(value))
+        except TypeError:  # an array of several values
+            raise InvalidInputError(
+                f"{where}: {type(value).__name__} where an integer was expected", code=ErrorCode.INVALID_VALUE
+            ) from None
     return _integer(value, where)
 
 

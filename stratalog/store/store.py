@@ -234,7 +234,7 @@ class Store(Reads, Writes):
         state = self._state
 
         def run(time_us: int) -> Decision:
-            draft = Draft(state, time_ms=time_us // 1000)
+            draft = Draft(state, time_us=time_us)
             if note.request_id is None:
                 result = decide(draft)
             else:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time as clock
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from stratalog.commands import executions, links, metrics, nodes, types
 from stratalog.commands.draft import Draft
 from stratalog.commands.executions import DEFAULTS, Edge, LineageIds, Pair, StepIds, StepOptions
+from stratalog.commands.values import check_text
 from stratalog.eventlog.committer import Committed
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError, NotFoundError
 from stratalog.eventlog.events import (
@@ -108,7 +108,7 @@ class Writes(ABC):
             version=version,
             description=description,
             external_id=external_id,
-            properties={key: _property_type(value, key) for key, value in (properties or {}).items()},
+            properties=_property_types(properties),
             base_type=base_type,
             input_type=input_type,
             output_type=output_type,
@@ -226,8 +226,8 @@ class Writes(ABC):
             uri=uri,
             state=_state(ArtifactState, state),
             external_id=external_id,
-            properties=dict(properties or {}),
-            custom_properties=dict(custom_properties or {}),
+            properties={} if properties is None else cast(dict[str, Any], properties),
+            custom_properties={} if custom_properties is None else cast(dict[str, Any], custom_properties),
         )
         return self.put_artifacts([request], mask=mask, actor=actor, reason=reason, request_id=request_id).id
 
@@ -252,8 +252,8 @@ class Writes(ABC):
             type_id=self._type_ref(Kind.CONTEXT, type, type_version),
             name=name,
             external_id=external_id,
-            properties=dict(properties or {}),
-            custom_properties=dict(custom_properties or {}),
+            properties={} if properties is None else cast(dict[str, Any], properties),
+            custom_properties={} if custom_properties is None else cast(dict[str, Any], custom_properties),
         )
         return self.put_contexts([request], mask=mask, actor=actor, reason=reason, request_id=request_id).id
 
@@ -454,7 +454,7 @@ class Writes(ABC):
             execution_id: whose.
             values: key -> value.
             step: the point's place on the curve.
-            time: when it happened: a datetime (naive: UTC) or µs since 1970 UTC; now, unless given.
+            time: when it happened: a datetime (naive: UTC) or µs since 1970 UTC; the commit's time, unless given.
             actor: see `Writes`.
             reason: see `Writes`.
             request_id: see `Writes`.
@@ -462,16 +462,27 @@ class Writes(ABC):
         Raises:
             InvalidInputError: the execution is not there, or a value is no number.
         """
-        time_us = clock.time_ns() // 1000 if time is None else _time_us(time)
-        return self.log_points(
-            [
-                MetricPoints(execution_id=execution_id, key=key, steps=[step], times_us=[time_us], values=[value])
-                for key, value in values.items()
-            ],
-            actor=actor,
-            reason=reason,
-            request_id=request_id,
-        )
+        if not isinstance(values, Mapping):
+            raise InvalidInputError(
+                f"log_metrics: {type(values).__name__} where a dict of names to numbers was expected",
+                code=ErrorCode.INVALID_VALUE,
+            )
+        given_us = None if time is None else _time_us(time)
+        pairs = list(values.items())
+
+        def decide(draft: Draft) -> list[int]:
+            time_us = draft.time_us if given_us is None else given_us
+            metrics.log_metrics(
+                draft,
+                [
+                    MetricPoints(execution_id=execution_id, key=key, steps=[step], times_us=[time_us], values=[value])
+                    for key, value in pairs
+                ],
+            )
+            return []
+
+        arguments = (execution_id, pairs, step, given_us)
+        return self._put("log_metrics", arguments, decide, Note(actor, reason, request_id))
 
     def log_points(
         self,
@@ -514,6 +525,7 @@ class Writes(ABC):
             raise InvalidInputError(
                 f"{command}: mask {mask!r} where a list of paths was expected", hint=f"write mask=[{mask!r}]"
             )
+        mask = [check_text(path, f"{command}, mask") for path in mask]
 
         def decide(draft: Draft) -> list[int]:
             return nodes.put_nodes(draft, batch, mask=mask, must_match_update_time=must_match_update_time)
@@ -551,6 +563,12 @@ def _instances(requests: Iterable[R], cls: type[R], where: str) -> list[R]:
                 code=ErrorCode.INVALID_VALUE,
             )
     return batch
+
+
+def _property_types(properties: Mapping[str, PropertyType | int | str] | None) -> dict[str, int]:
+    if not isinstance(properties, Mapping):
+        return {} if properties is None else properties
+    return {name: _property_type(value, name) for name, value in properties.items()}
 
 
 def _property_type(value: PropertyType | int | str, name: str) -> int:
