@@ -6,13 +6,16 @@ changes to it. Nothing of it reaches the state or the log unless the whole comma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError
 from stratalog.eventlog.events import (
+    SPECS,
     Association,
     Attribution,
     Change,
+    Event,
     Fact,
     Link,
     MetricPoints,
@@ -20,6 +23,7 @@ from stratalog.eventlog.events import (
     ParentContext,
     RequestAnswer,
     Type,
+    encode_payload,
     to_event,
 )
 from stratalog.projections.state import State, Types
@@ -58,6 +62,16 @@ class Draft:
         self._next_ids[slot] = id + 1
         return id
 
+    def next_ids(self, slot: int, count: int) -> int:
+        """Take the next `count` ids of a kind and return the first."""
+        id = self._next_ids[slot]
+        self._next_ids[slot] = id + count
+        return id
+
+    def give_back(self, slot: int, first_id: int) -> None:
+        """Give ids from `first_id` on back: nothing was decided on them."""
+        self._next_ids[slot] = first_id
+
     # ---- deciding
 
     def _add(self, fact: Fact, prev: int | None = None) -> int:
@@ -84,6 +98,30 @@ class Draft:
             self._names[kind, node.type_id, node.name] = key
         if node.external_id is not None:
             self._externals[kind, node.external_id] = key
+
+    def add_nodes(self, kind: int, nodes: Sequence[Node]) -> bool:
+        """Decide on many new nodes of one kind; False, and nothing is decided, if one cannot be encoded."""
+        spec = SPECS[type(nodes[0])]
+        try:
+            payloads = list(map(encode_payload, nodes))
+        except (TypeError, OverflowError, ValueError):
+            return False
+        name, version, subject_kind = spec.kind, spec.version, spec.subject_kind
+        first_seq = self._first_seq + len(self.changes)
+        self.changes.extend(
+            [
+                Change(cast(Fact, node), Event(name, version, subject_kind, node.id, None, payload))
+                for node, payload in zip(nodes, payloads, strict=True)
+            ]
+        )
+        self._nodes.update({node.id << 2 | kind: Version(seq, node) for seq, node in enumerate(nodes, first_seq)})
+        self._names.update(
+            {(kind, node.type_id, node.name): node.id << 2 | kind for node in nodes if node.name is not None}
+        )
+        self._externals.update(
+            {(kind, node.external_id): node.id << 2 | kind for node in nodes if node.external_id is not None}
+        )
+        return True
 
     def add_type(self, type: Type, prev: int | None = None) -> None:
         """Decide on a new version of a type."""
@@ -142,6 +180,20 @@ class Draft:
             return None
         newer = self._nodes.get(found.node.id << 2 | kind, found)
         return newer if newer.node.external_id == external_id else None
+
+    def are_names_free(self, kind: int, type_id: int, names: Sequence[str]) -> bool:
+        """True if no node of the type has one of the names."""
+        own = self._names
+        if own and any((kind, type_id, name) in own for name in names):
+            return False
+        return self.state.are_names_free(kind, type_id, names)
+
+    def are_externals_free(self, kind: int, external_ids: Sequence[str]) -> bool:
+        """True if no node of the kind has one of the external ids."""
+        own = self._externals
+        if own and any((kind, external_id) in own for external_id in external_ids):
+            return False
+        return self.state.are_externals_free(kind, external_ids)
 
     def has_link(self, execution_id: int, artifact_id: int, type: int) -> bool:
         """True if the two are linked by this type."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from stratalog.commands.bulk import BULK_COUNT_MIN, insert_nodes
 from stratalog.commands.draft import Draft
 from stratalog.commands.types import require_type
 from stratalog.commands.values import PROPERTY_TYPE_OF, check_integer, check_text, to_values
@@ -52,7 +53,11 @@ def put_nodes(
     Raises:
         InvalidInputError, NotFoundError, AlreadyExistsError, ConflictError: see `put_node`.
     """
-    return [put_node(draft, node, mask=mask, must_match_update_time=must_match_update_time) for node in nodes]
+    batch = list(nodes)
+    ids = insert_nodes(draft, batch) if len(batch) >= BULK_COUNT_MIN else None
+    if ids is not None:
+        return ids
+    return [put_node(draft, node, mask=mask, must_match_update_time=must_match_update_time) for node in batch]
 
 
 def put_node(

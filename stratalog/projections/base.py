@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import msgspec
@@ -160,6 +161,15 @@ class Base:
         """Node keys that may have the look-up key `key`."""
         return [row[0] for row in self._execute("select nkey from lookup where key = ?", (key,))]
 
+    def known_keys(self, keys: Sequence[int]) -> set[int]:
+        """Those among many look-up keys that some node may have."""
+        found: set[int] = set()
+        for at in range(0, len(keys), 512):
+            part = keys[at : at + 512]
+            marks = ",".join("?" * len(part))
+            found.update(row[0] for row in self._execute(f"select key from lookup where key in ({marks})", part))
+        return found
+
     def keys_by_type(self, type_id: int) -> list[int]:
         """Node keys of a type, ascending."""
         return [r[0] for r in self._execute("select nkey from node_type where type_id = ? order by nkey", (type_id,))]
@@ -288,52 +298,62 @@ def _link(seq: int, execution_id: int, artifact_id: int, type: int, body: bytes)
 
 
 def _fold(connection: sqlite3.Connection, events: Iterable[Recorded]) -> None:
-    nodes: dict[int, tuple[int, int, bytes]] = {}
-    lookups: set[tuple[int, int]] = set()
-    node_types: list[tuple[int, int]] = []
-    edges: list[tuple[int, int, int, int, bytes]] = []
-    members: list[tuple[int, int, int]] = []
-    types: list[tuple[int, int, bytes]] = []
-    answers: list[tuple[str, int, bytes]] = []
-    add_lookup = lookups.add
-    crc32 = zlib.crc32
-    kinds: dict[type, int] = {Artifact: ARTIFACT, Execution: EXECUTION, Context: CONTEXT}
+    by_class: dict[type, list[Recorded]] = {}
     for event in events:
-        fact = event.fact
-        kind = kinds.get(type(fact))
-        if kind is not None:
-            assert isinstance(fact, Node)
-            nkey = fact.id << 2 | kind
-            nodes[nkey] = (nkey, event.seq, encode_payload(fact))
-            if fact.name is not None:
-                add_lookup((_NAME | crc32(fact.name.encode(), (fact.type_id << 2 | kind) & 0xFFFFFFFF), nkey))
-            if fact.uri is not None:
-                add_lookup((_URI | crc32(fact.uri.encode()), nkey))
-            if fact.external_id is not None:
-                add_lookup((external_key(kind, fact.external_id), nkey))
-            if event.prev is None:
-                node_types.append((fact.type_id, nkey))
-        elif isinstance(fact, Link):
-            body = encode_payload((fact.path, fact.time_ms))
-            edges.append((fact.execution_id, fact.artifact_id, fact.type, event.seq, body))
-        elif isinstance(fact, Attribution):
-            members.append((fact.context_id, fact.artifact_id << 2 | ARTIFACT, event.seq))
-        elif isinstance(fact, Association):
-            members.append((fact.context_id, fact.execution_id << 2 | EXECUTION, event.seq))
-        elif isinstance(fact, ParentContext):
-            members.append((fact.parent_id, fact.child_id << 2 | CONTEXT, event.seq))
-        elif isinstance(fact, Type):
-            types.append((fact.id, event.seq, encode_payload(fact)))
-        elif isinstance(fact, RequestAnswer):
-            answers.append((fact.request_id, event.seq, encode_payload(fact)))
+        group = by_class.get(event.fact.__class__)
+        if group is None:
+            group = by_class[event.fact.__class__] = []
+        group.append(event)
+    for kind, cls in ((ARTIFACT, Artifact), (EXECUTION, Execution), (CONTEXT, Context)):
+        if cls in by_class:
+            _fold_nodes(connection, kind, by_class[cls])
     many = connection.executemany
+    edges = [
+        (link.execution_id, link.artifact_id, link.type, e.seq, encode_payload((link.path, link.time_ms)))
+        for e in by_class.get(Link, ())
+        if isinstance(link := e.fact, Link)
+    ]
     # Sorted: neighbouring keys land on the same page of the tree, which halves the cost of a bulk load.
-    many("insert or replace into node values(?, ?, ?)", sorted(nodes.values()))
-    many("insert or ignore into lookup values(?, ?)", sorted(lookups))
-    many("insert or ignore into node_type values(?, ?)", sorted(node_types))
     many("insert or ignore into edge values(?, ?, ?, ?, ?)", sorted(edges))
     many("insert or ignore into edge_reverse values(?, ?, ?, ?)", sorted((a, e, t, s) for e, a, t, s, _ in edges))
+    members = [_member(e) for cls in (Attribution, Association, ParentContext) for e in by_class.get(cls, ())]
     many("insert or ignore into member values(?, ?, ?)", sorted(members))
     many("insert or ignore into member_reverse values(?, ?, ?)", sorted((n, c, s) for c, n, s in members))
+    types = [(t.id, e.seq, encode_payload(t)) for e in by_class.get(Type, ()) if isinstance(t := e.fact, Type)]
     many("insert or replace into type values(?, ?, ?)", types)
+    answers = [
+        (answer.request_id, e.seq, encode_payload(answer))
+        for e in by_class.get(RequestAnswer, ())
+        if isinstance(answer := e.fact, RequestAnswer)
+    ]
     many("insert or ignore into answer values(?, ?, ?)", answers)
+
+
+def _fold_nodes(connection: sqlite3.Connection, kind: int, events: list[Recorded]) -> None:
+    encode, crc32 = encode_payload, zlib.crc32
+    nodes = [(e.seq, e.fact) for e in events if isinstance(e.fact, Node)]
+    rows = [(node.id << 2 | kind, seq, encode(node)) for seq, node in nodes]
+    rows.sort(key=itemgetter(0))  # stable: of several versions of a node the last one stays
+    connection.executemany("insert or replace into node values(?, ?, ?)", rows)
+    lookups = [
+        (_NAME | crc32(node.name.encode(), (node.type_id << 2 | kind) & 0xFFFFFFFF), node.id << 2 | kind)
+        for _, node in nodes
+        if node.name is not None
+    ]
+    lookups += [(_URI | crc32(n.uri.encode()), n.id << 2 | kind) for _, n in nodes if n.uri is not None]
+    lookups += [(external_key(kind, n.external_id), n.id << 2 | kind) for _, n in nodes if n.external_id is not None]
+    lookups.sort()
+    connection.executemany("insert or ignore into lookup values(?, ?)", lookups)
+    types = [(e.fact.type_id, e.fact.id << 2 | kind) for e in events if e.prev is None and isinstance(e.fact, Node)]
+    types.sort()
+    connection.executemany("insert or ignore into node_type values(?, ?)", types)
+
+
+def _member(event: Recorded) -> tuple[int, int, int]:
+    fact = event.fact
+    if isinstance(fact, Attribution):
+        return fact.context_id, fact.artifact_id << 2 | ARTIFACT, event.seq
+    if isinstance(fact, Association):
+        return fact.context_id, fact.execution_id << 2 | EXECUTION, event.seq
+    assert isinstance(fact, ParentContext)
+    return fact.parent_id, fact.child_id << 2 | CONTEXT, event.seq

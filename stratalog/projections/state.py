@@ -246,6 +246,32 @@ class State:
         keys = () if key is None else (key,)
         return self._look_up(keys, external_key, (kind, external_id), kind, lambda n: n.external_id == external_id)
 
+    def are_names_free(self, kind: int, type_id: int, names: Sequence[str]) -> bool:
+        """True if no node of the type has one of the names, False if one may have."""
+        known = self._tail.names
+        if any((kind, type_id, name) in known for name in names):
+            return False
+        return self._are_free(
+            {name_key(kind, type_id, name): name for name in names}, lambda name: self.by_name(kind, type_id, name)
+        )
+
+    def are_externals_free(self, kind: int, external_ids: Sequence[str]) -> bool:
+        """True if no node of the kind has one of the external ids, False if one may have."""
+        known = self._tail.externals
+        if any((kind, external_id) in known for external_id in external_ids):
+            return False
+        return self._are_free(
+            {external_key(kind, external_id): external_id for external_id in external_ids},
+            lambda external_id: self.by_external(kind, external_id),
+        )
+
+    def _are_free(self, texts: dict[int, str], find: Callable[[str], Version | None]) -> bool:
+        base = self._base
+        if base is None or not self._sealed.applied_seq or not texts:
+            return True
+        # Most keys are of no node; the few that another text shares by chance are looked up one by one.
+        return all(find(texts[key]) is None for key in base.known_keys(sorted(texts)))
+
     def _look_up(
         self,
         keys: Iterable[int],

@@ -7,7 +7,9 @@ A `Tail` holds what was folded into it and nothing else: a look-up that finds no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, cast
+
+import msgspec
 
 from stratalog.eventlog.events import (
     Artifact,
@@ -27,24 +29,26 @@ from stratalog.eventlog.events import (
 )
 
 ARTIFACT, EXECUTION, CONTEXT = int(Kind.ARTIFACT), int(Kind.EXECUTION), int(Kind.CONTEXT)
+_NODE_KINDS: dict[type, int] = {Artifact: ARTIFACT, Execution: EXECUTION, Context: CONTEXT}
 _TYPE_SLOT = 3
+_BULK_COUNT_MIN = 64
 
 
-class Version(NamedTuple):
+class Version(msgspec.Struct, frozen=True, gc=False):
     """A node and the seq of the event that made it so."""
 
     seq: int
     node: Node
 
 
-class StoredLink(NamedTuple):
+class StoredLink(msgspec.Struct, frozen=True, gc=False):
     """A link and the seq of its event."""
 
     seq: int
     link: Link
 
 
-class StoredAnswer(NamedTuple):
+class StoredAnswer(msgspec.Struct, frozen=True, gc=False):
     """The answer to a request id and the seq of its event."""
 
     seq: int
@@ -98,12 +102,38 @@ class Tail:
         """node key -> context id -> seq; for a context these are its parents"""
         self.answers: dict[str, StoredAnswer] = {}
 
-    def fold(self, events: Iterable[Recorded]) -> None:
+    def fold(self, events: Sequence[Recorded]) -> None:
         """Fold events in, in order."""
+        if len(events) > _BULK_COUNT_MIN and self._fold_nodes(events):
+            return
         folds = _FOLDS
         for event in events:
             fact = event.fact
             folds[type(fact)](self, event.seq, fact, event.prev)
+
+    def _fold_nodes(self, events: Sequence[Recorded]) -> bool:
+        """Fold many new nodes of one kind at once; False, and nothing is folded, if the events are something else."""
+        kind = _NODE_KINDS.get(type(events[0].fact))
+        if kind is None or len({event.fact.__class__ for event in events}) > 1:
+            return False
+        if any(event.prev is not None for event in events):
+            return False
+        nodes = cast("list[Node]", [event.fact for event in events])
+        self.nodes.update({e.fact.id << 2 | kind: Version(e.seq, e.fact) for e in events})  # type: ignore[union-attr, arg-type]
+        self.names.update({(kind, n.type_id, n.name): n.id << 2 | kind for n in nodes if n.name is not None})
+        self.externals.update({(kind, n.external_id): n.id << 2 | kind for n in nodes if n.external_id is not None})
+        uris, by_type = self.uris, self.by_type
+        for node in nodes:
+            if node.uri is not None:
+                keys = uris.get(node.uri)
+                if keys is None:
+                    uris[node.uri] = {node.id << 2 | kind: None}
+                else:
+                    keys[node.id << 2 | kind] = None
+        for type_id in {node.type_id for node in nodes}:
+            by_type.setdefault(type_id, []).extend([node.id for node in nodes if node.type_id == type_id])
+        self.next_ids[kind - 1] = max(self.next_ids[kind - 1], max(node.id for node in nodes) + 1)
+        return True
 
     def _artifact(self, seq: int, node: Artifact, prev: int | None) -> None:
         self._put(seq, ARTIFACT, node, prev)
