@@ -1,0 +1,1 @@
+"""The peer: ml-metadata on SQLite, in an interpreter of its own."""
