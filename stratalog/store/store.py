@@ -262,6 +262,18 @@ class Store(Reads, Writes):
         if self._upkeep is not None:
             self._upkeep.run()
 
+    def merge(self) -> None:
+        """Seal, and merge the read models' files whether that is due or not: the best shape for reading.
+
+        Raises:
+            StorageError: a file could not be written; nothing is lost.
+        """
+        self._check_open()
+        self._head_points.refresh()
+        if self._upkeep is not None:
+            self._upkeep.run()
+        self._tables.merge(force=True)
+
     def verify(self) -> VerifyReport:
         """Check every byte of the log, and that the read models agree with it.
 
