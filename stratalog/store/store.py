@@ -107,7 +107,8 @@ class Store(Reads, Writes):
         try:
             if self._upkeep is not None:
                 self._upkeep.stop()
-                if self._has_written and not self._committer.is_dead and self._pid == os.getpid():
+                is_ours = self._has_written and self._pid == os.getpid()
+                if is_ours and self._upkeep_settings.seal_at_close and not self._committer.is_dead:
                     self._upkeep.run_quietly()
         finally:
             self._models.close()

@@ -18,11 +18,12 @@ class UpkeepSettings(msgspec.Struct, frozen=True, kw_only=True):
     """When upkeep runs, in events that are not sealed yet.
 
     From `seal_events` on it runs in the background; from `wait_events` on a writer waits for it, so that memory
-    stays bounded however fast it writes.
+    stays bounded however fast it writes. `seal_at_close`: whoever wrote something seals it when closing the store.
     """
 
     seal_events: int = 20_000
     wait_events: int = 200_000
+    seal_at_close: bool = True
 
 
 class Upkeep:
