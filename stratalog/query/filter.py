@@ -14,37 +14,14 @@ Source: docs/reference/filters.md, "Meaning".
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Protocol
 
 import msgspec
 
 from stratalog.eventlog.events import Kind
+from stratalog.projections.names import METRIC_KIND
 from stratalog.query.filter_check import Checked, Condition, MetricAlias, NeighbourAlias, PropertyAlias, check
 from stratalog.query.filter_syntax import parse
-
-NAME_KIND_METRIC = 0
-"""The kind under which the table `prop_name` keeps the keys of metrics."""
-
-
-class Names(Protocol):
-    """The numbers of names of properties and metrics."""
-
-    def get(self, kind: int, custom: bool, name: str) -> int | None:
-        """The number of a name, None if nothing uses it."""
-        ...
-
-
-class Relations(Protocol):
-    """What a filter needs of a snapshot: its tables, as SQL, and the numbers of names."""
-
-    @property
-    def names(self) -> Names:
-        """The numbers of names."""
-        ...
-
-    def table(self, name: str) -> str:
-        """A table as SQL that may follow FROM."""
-        ...
+from stratalog.query.points import Relations, last_points
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -192,10 +169,10 @@ class _Assembly:
                 raise _UnknownNameError
             return f"{table('prop')} AS {alias}", [f"{alias}.nid = {int(nid)}"]
         assert isinstance(meaning, MetricAlias)
-        nid = names.get(NAME_KIND_METRIC, False, meaning.name)
+        nid = names.get(METRIC_KIND, False, meaning.name)
         if nid is None:
             raise _UnknownNameError
-        return f"({last_points(self._snapshot, nid)}) AS {alias}", []
+        return f"({last_points(self._snapshot, [nid])}) AS {alias}", []
 
     def _neighbour(self, alias: str, used: frozenset[str]) -> tuple[str, list[str], list[str]]:
         """The SQL of a neighbour's own nkey, its tables (all but the first with ON), and what holds of them."""
@@ -210,18 +187,6 @@ class _Assembly:
             tables.append(f"{table('type')} AS {type_} ON {type_}.id = {node}.type_id")
         conditions = [neighbour.condition.format(alias)] if neighbour.condition else []
         return neighbour.own.format(alias), tables, conditions
-
-
-def last_points(snapshot: Relations, nid: int) -> str:
-    """SQL for the last value of a metric, by step, then time, then seq: columns nkey (of the execution) and v."""
-    points, number = snapshot.table("point"), int(nid)
-    # Two passes: max by step is far cheaper over all points than a maximum of structs; the second pass is small.
-    last_steps = f"SELECT l.run, max(l.step) AS step FROM {points} AS l WHERE l.nid = {number} GROUP BY l.run"
-    return (
-        f"SELECT q.run * 4 + 2 AS nkey, arg_max(q.v, {{'ts': q.ts, 'seq': q.seq, 'v': q.v}}) AS v"
-        f" FROM {points} AS q JOIN ({last_steps}) AS l ON l.run = q.run AND l.step = q.step"
-        f" WHERE q.nid = {number} GROUP BY q.run"
-    )
 
 
 def _neighbour_of(relation: str) -> str:

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from stratalog.eventlog.events import ArtifactState, ExecutionState, Kind, LinkType
+from stratalog.projections.schema import LINK_ASSOCIATION, LINK_ATTRIBUTION, LINK_PARENT
 
 
 class FieldType(Enum):
@@ -117,17 +118,17 @@ def _events(own: str, other: str) -> Neighbour:
     return Neighbour("edge", f"({{0}}.{own} * 4 + {int(own_kind)})", "", "", fields)
 
 
-ATTRIBUTION, ASSOCIATION, PARENT = 1, 2, 3
-"""The kinds of rows in the table `link`."""
+MEMBERSHIP = {Kind.ARTIFACT: LINK_ATTRIBUTION, Kind.EXECUTION: LINK_ASSOCIATION, Kind.CONTEXT: LINK_PARENT}
+"""The kind of the rows in the table `link` that put a node of a kind into a context."""
 
 NEIGHBOURS: dict[Kind, dict[str, Neighbour]] = {
-    Kind.ARTIFACT: {"contexts": _contexts(ATTRIBUTION), "events": _events("artifact", "execution")},
-    Kind.EXECUTION: {"contexts": _contexts(ASSOCIATION), "events": _events("execution", "artifact")},
+    Kind.ARTIFACT: {"contexts": _contexts(LINK_ATTRIBUTION), "events": _events("artifact", "execution")},
+    Kind.EXECUTION: {"contexts": _contexts(LINK_ASSOCIATION), "events": _events("execution", "artifact")},
     Kind.CONTEXT: {
-        "parent_contexts": _contexts(PARENT),
-        "child_contexts": _members(PARENT, Kind.CONTEXT),
-        "artifacts": _members(ATTRIBUTION, Kind.ARTIFACT),
-        "executions": _members(ASSOCIATION, Kind.EXECUTION),
+        "parent_contexts": _contexts(LINK_PARENT),
+        "child_contexts": _members(LINK_PARENT, Kind.CONTEXT),
+        "artifacts": _members(LINK_ATTRIBUTION, Kind.ARTIFACT),
+        "executions": _members(LINK_ASSOCIATION, Kind.EXECUTION),
     },
 }
 """The neighbours of a kind, by the word before `_ALIAS`."""

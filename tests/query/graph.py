@@ -14,6 +14,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from stratalog.eventlog.commit import Header, Record, recorded
 from stratalog.eventlog.events import (
     KIND_OF,
     Association,
@@ -27,7 +28,12 @@ from stratalog.eventlog.events import (
     Proto,
     Type,
     Value,
+    to_event,
 )
+from stratalog.eventlog.stores.memory import MemoryLog
+from stratalog.projections.names import METRIC_KIND, PropertyNames
+from stratalog.projections.tables import Tables
+from stratalog.query.snapshot import Snapshot
 
 COMMIT_TIME_US = 1_700_000_000_000_000
 
@@ -66,30 +72,6 @@ class History:
         return [found[key] for key in sorted(found)]
 
 
-class PlainNames:
-    def __init__(self) -> None:
-        self._nids: dict[tuple[int, bool, str], int] = {}
-        self._seqs: dict[int, int] = {}
-        self.upto = 0
-
-    def nid(self, kind: int, custom: bool, name: str, seq: int) -> int:
-        key = (kind, custom, name)
-        if key not in self._nids:
-            self._seqs[len(self._nids) + 1] = seq
-            self._nids[key] = len(self._nids) + 1
-        return self._nids[key]
-
-    def get(self, kind: int, custom: bool, name: str) -> int | None:
-        nid = self._nids.get((kind, custom, name))
-        return nid if nid is not None and self._seqs[nid] <= self.upto else None
-
-    def describe(self, nid: int) -> tuple[int, bool, str]:
-        return list(self._nids)[nid - 1]
-
-    def rows(self) -> list[tuple[Any, ...]]:
-        return [(nid, kind, custom, name, self._seqs[nid]) for (kind, custom, name), nid in self._nids.items()]
-
-
 _SCHEMA = {
     "node_all": "nkey BIGINT, kind TINYINT, id BIGINT, seq BIGINT, prev BIGINT, type_id BIGINT, name VARCHAR,"
     " external_id VARCHAR, uri VARCHAR, state TINYINT, create_ms BIGINT, update_ms BIGINT, seq_to BIGINT",
@@ -125,14 +107,13 @@ class PlainSnapshot:
 
     def __init__(self, history: History, seq: int | None = None) -> None:
         self.seq = history.seq if seq is None else seq
-        self.names = PlainNames()
+        self.names = PropertyNames()
         rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _SCHEMA}
         replaced = {prev: s for s, _, prev in history.facts if prev is not None}
         for s, fact, prev in history.facts:
             self._fold(rows, s, fact, prev, replaced.get(s))
         rows["commits"] = list(history.commits)
-        rows["prop_name"] = self.names.rows()
-        self.names.upto = self.seq
+        rows["prop_name"] = list(self.names.rows())
         self._connection = duckdb.connect()
         for table, columns in _SCHEMA.items():
             self._connection.execute(f"CREATE TABLE {table} ({columns})")
@@ -155,7 +136,7 @@ class PlainSnapshot:
                 )
                 for custom, values in ((False, fact.properties), (True, fact.custom_properties)):
                     for name, value in values.items():
-                        nid = self.names.nid(kind, custom, name, s)
+                        nid = self._number(kind, custom, name, s)
                         rows["prop_all"].append((nid, key, s, *value_row(value), seq_to))
             case Type():
                 properties = json.dumps(fact.properties)
@@ -175,9 +156,15 @@ class PlainSnapshot:
             case ParentContext():
                 rows["link"].append((3, fact.parent_id, fact.child_id << 2 | 3, s))
             case MetricPoints():
-                nid = self.names.nid(0, False, fact.key, s)
+                nid = self._number(METRIC_KIND, False, fact.key, s)
                 for step, ts, v in zip(fact.steps, fact.times_us, fact.values, strict=True):
                     rows["point"].append((fact.execution_id, nid, step, ts, v, s))
+
+    def _number(self, kind: int, custom: bool, name: str, seq: int) -> int:
+        self.names.add(kind, custom, name, seq)
+        nid = self.names.get(kind, custom, name)
+        assert nid is not None
+        return nid
 
     def table(self, name: str) -> str:
         s = self.seq
@@ -191,3 +178,21 @@ class PlainSnapshot:
 
     def query(self, sql: str, params: Mapping[str, object] | Sequence[object] | None = None) -> pa.Table:
         return self._connection.cursor().sql(sql, params=params or None).to_arrow_table()
+
+
+def real_snapshot(history: History, seq: int | None = None, *, merged: bool = False) -> Snapshot:
+    """The same history in the real tables; `merged`: after a merge of all that is there at half the commits."""
+    log = MemoryLog()
+    tables = Tables(log, None)
+    facts = {s: (fact, prev) for s, fact, prev in history.facts}
+    for number, first, last, time_us, actor, request_id, reason in history.commits:
+        header = Header(1, number, first, time_us, b"w" * 16, number, actor, request_id, reason)
+        events = [to_event(*facts[s]) for s in range(first, last + 1)]
+        with log.exclusive():
+            log.append(number, [Record(header, events)])
+        tables.append(header, recorded(Record(header, events)))
+        if merged and number == len(history.commits) // 2:
+            tables.refresh()
+            tables.merge(force=True)
+    tables.refresh()
+    return Snapshot(tables, history.seq if seq is None else seq)

@@ -19,13 +19,14 @@ from stratalog.eventlog.events import (
     Type,
 )
 from stratalog.query.filter import parse_filter
-from tests.query.graph import History, PlainSnapshot
+from stratalog.query.points import Reader
+from tests.query.graph import History, PlainSnapshot, real_snapshot
 
 A, E, C = Kind.ARTIFACT, Kind.EXECUTION, Kind.CONTEXT
 
 
-@pytest.fixture(scope="module")
-def snapshot() -> PlainSnapshot:
+@pytest.fixture(scope="module", params=["plain", "recent", "merged"])
+def snapshot(request: pytest.FixtureRequest) -> Reader:
     history = History()
     history.commit(
         Type(kind=1, id=10, name="Model"), Type(kind=2, id=11, name="Train"), Type(kind=3, id=12, name="Exp")
@@ -60,10 +61,12 @@ def snapshot() -> PlainSnapshot:
         MetricPoints(execution_id=1, key="acc", steps=[2, 1], times_us=[1, 2], values=[0.8, 0.9]),
         MetricPoints(execution_id=1, key="acc", steps=[2], times_us=[9], values=[0.7]),
     )
-    return PlainSnapshot(history)
+    if request.param == "plain":
+        return PlainSnapshot(history)
+    return real_snapshot(history, merged=request.param == "merged")
 
 
-def ids(snapshot: PlainSnapshot, kind: Kind, text: str) -> list[int]:
+def ids(snapshot: Reader, kind: Kind, text: str) -> list[int]:
     selection = parse_filter(text, kind).select(snapshot)
     found = snapshot.query(selection.sql, selection.parameters)["nkey"].to_pylist()
     assert all(nkey & 3 == kind for nkey in found)
@@ -180,7 +183,7 @@ def ids(snapshot: PlainSnapshot, kind: Kind, text: str) -> list[int]:
         (A, "id = - -1", [1]),
     ],
 )
-def test_a_filter_selects(snapshot: PlainSnapshot, kind: Kind, text: str, expected: list[int]) -> None:
+def test_a_filter_selects(snapshot: Reader, kind: Kind, text: str, expected: list[int]) -> None:
     assert ids(snapshot, kind, text) == expected
 
 
@@ -256,7 +259,7 @@ def test_a_wrong_filter_is_refused(kind: Kind, text: str, column: int, problem: 
     assert hint is None or hint in (error.hint or "")
 
 
-def test_a_hundred_brackets_and_thousands_of_terms_are_fine(snapshot: PlainSnapshot) -> None:
+def test_a_hundred_brackets_and_thousands_of_terms_are_fine(snapshot: Reader) -> None:
     assert ids(snapshot, A, "NOT (" * 100 + "id = 1" + ")" * 100) == [1]
     assert ids(snapshot, A, "NOT " * 10_000 + "id = 1") == [1]
     assert ids(snapshot, A, " OR ".join(f"id = {i}" for i in range(2, 1_000))) == [2, 3]
@@ -274,7 +277,7 @@ def test_a_hundred_brackets_and_thousands_of_terms_are_fine(snapshot: PlainSnaps
         "%s {0} ${x}",
     ],
 )
-def test_texts_and_names_never_become_sql(snapshot: PlainSnapshot, text: str) -> None:
+def test_texts_and_names_never_become_sql(snapshot: Reader, text: str) -> None:
     quoted = "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
     for condition in (f"name = {quoted}", f"name LIKE {quoted}", f"name IN ({quoted})", f"properties.x = {quoted}"):

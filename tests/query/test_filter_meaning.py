@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 from stratalog.eventlog.events import Kind
 from stratalog.query.filter import parse_filter
 from tests.query.filter_model import World, as_text, filters, histories
-from tests.query.graph import History, PlainSnapshot
+from tests.query.graph import History, PlainSnapshot, real_snapshot
+
+SNAPSHOTS = [PlainSnapshot, real_snapshot, partial(real_snapshot, merged=True)]
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
@@ -19,7 +23,8 @@ from tests.query.graph import History, PlainSnapshot
 @given(data=st.data(), history=histories())
 def test_random_filters_select_what_their_meaning_says(kind: Kind, data: st.DataObject, history: History) -> None:
     seq = data.draw(st.integers(len(history.facts) // 2, history.seq) if history.seq else st.just(0))
-    world, snapshot = World(history, seq), PlainSnapshot(history, seq)
+    world = World(history, seq)
+    snapshot = data.draw(st.sampled_from(SNAPSHOTS))(history, seq)
     for _ in range(8):
         tree = data.draw(filters(kind))
         text = as_text(tree)
