@@ -35,11 +35,14 @@ from stratalog.projections.system_types import FIRST_USER_TYPE_ID
 from stratalog.projections.tail import ARTIFACT, CONTEXT, EXECUTION, StoredAnswer, StoredLink, Version
 
 BASE_FORMAT = 1
+_ARRAY_COUNT_MIN = 10_000
+"""From so many keys on, sorting them in an array pays for loading numpy."""
 
 _SCHEMA = """
 create table if not exists node(nkey integer primary key, seq integer not null, body blob not null);
 create table if not exists lookup(key integer, nkey integer, primary key(key, nkey)) without rowid;
-create table if not exists node_type(type_id integer, nkey integer, primary key(type_id, nkey)) without rowid;
+create table if not exists node_type(type_id integer, first integer, last integer, primary key(type_id, first))
+    without rowid;
 create table if not exists edge(execution integer, artifact integer, type integer, seq integer, body blob,
     primary key(execution, artifact, type)) without rowid;
 create table if not exists edge_reverse(artifact integer, execution integer, type integer, seq integer,
@@ -170,9 +173,10 @@ class Base:
             found.update(row[0] for row in self._execute(f"select key from lookup where key in ({marks})", part))
         return found
 
-    def keys_by_type(self, type_id: int) -> list[int]:
-        """Node keys of a type, ascending."""
-        return [r[0] for r in self._execute("select nkey from node_type where type_id = ? order by nkey", (type_id,))]
+    def ids_by_type(self, type_id: int) -> list[int]:
+        """Ids of the nodes of a type, ascending."""
+        runs = self._execute("select first, last from node_type where type_id = ? order by first", (type_id,))
+        return [id for first, last in runs for id in range(first, last + 1)]
 
     def keys_of_kind(self, kind: int) -> Iterator[int]:
         """Node keys of a kind, ascending."""
@@ -342,11 +346,35 @@ def _fold_nodes(connection: sqlite3.Connection, kind: int, events: list[Recorded
     ]
     lookups += [(_URI | crc32(n.uri.encode()), n.id << 2 | kind) for _, n in nodes if n.uri is not None]
     lookups += [(external_key(kind, n.external_id), n.id << 2 | kind) for _, n in nodes if n.external_id is not None]
-    lookups.sort()
-    connection.executemany("insert or ignore into lookup values(?, ?)", lookups)
-    types = [(e.fact.type_id, e.fact.id << 2 | kind) for e in events if e.prev is None and isinstance(e.fact, Node)]
-    types.sort()
-    connection.executemany("insert or ignore into node_type values(?, ?)", types)
+    connection.executemany("insert or ignore into lookup values(?, ?)", _sorted_by_key(lookups))
+    ids_by_type: dict[int, list[int]] = {}
+    for event in events:
+        if event.prev is None and isinstance(event.fact, Node):
+            ids_by_type.setdefault(event.fact.type_id, []).append(event.fact.id)
+    runs = ((type_id, first, last) for type_id, ids in ids_by_type.items() for first, last in _runs(sorted(ids)))
+    connection.executemany("insert or ignore into node_type values(?, ?, ?)", runs)
+
+
+def _sorted_by_key(lookups: list[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+    """The pairs in the order of their keys, so that neighbours go to the same page."""
+    if len(lookups) < _ARRAY_COUNT_MIN:
+        return sorted(lookups)
+    import numpy as np
+
+    keys = np.fromiter((key for key, _ in lookups), dtype=np.int64, count=len(lookups))
+    order = np.argsort(keys, kind="stable").tolist()
+    return map(lookups.__getitem__, order)
+
+
+def _runs(ids: list[int]) -> Iterator[tuple[int, int]]:
+    """The first and last of each run of successive numbers in an ascending list."""
+    first = last = ids[0]
+    for id in ids[1:]:
+        if id != last + 1:
+            yield first, last
+            first = id
+        last = id
+    yield first, last
 
 
 def _member(event: Recorded) -> tuple[int, int, int]:

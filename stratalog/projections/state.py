@@ -294,7 +294,7 @@ class State:
 
     def by_uri(self, uri: str) -> list[Node]:
         """Artifacts that have `uri` now, by ascending id."""
-        keys = set(self._tail.uris.get(uri, ()))
+        keys = set(self._tail.keys_of_uri(uri))
         if self._base is not None:
             keys.update(key for key in self._base.candidates(uri_key(uri)) if key & 3 == Kind.ARTIFACT)
         return [node for node in self.get_many(Kind.ARTIFACT, [key >> 2 for key in keys]) if node.uri == uri]
@@ -303,7 +303,7 @@ class State:
         """Ids of the nodes of a type, ascending."""
         ids = set(self._tail.by_type.get(type_id, ()))
         if self._base is not None:
-            ids.update(key >> 2 for key in self._base.keys_by_type(type_id))
+            ids.update(self._base.ids_by_type(type_id))
         return self._known(kind, ids)
 
     def ids_of_kind(self, kind: int) -> list[int]:

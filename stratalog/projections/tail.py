@@ -90,7 +90,8 @@ class Tail:
         self.nodes: dict[int, Version] = {}
         self.names: dict[tuple[int, int, str], int] = {}
         self.externals: dict[tuple[int, str], int] = {}
-        self.uris: dict[str, dict[int, None]] = {}
+        self.uris: dict[str, int | tuple[int, ...]] = {}
+        """uri -> node key, or the keys where several nodes have had it"""
         self.by_type: dict[int, list[int]] = {}
         self.uses: dict[int, dict[tuple[int, int], StoredLink]] = {}
         """artifact id -> (execution id, link type) -> link"""
@@ -122,14 +123,14 @@ class Tail:
         self.nodes.update({e.fact.id << 2 | kind: Version(e.seq, e.fact) for e in events})  # type: ignore[union-attr, arg-type]
         self.names.update({(kind, n.type_id, n.name): n.id << 2 | kind for n in nodes if n.name is not None})
         self.externals.update({(kind, n.external_id): n.id << 2 | kind for n in nodes if n.external_id is not None})
-        uris, by_type = self.uris, self.by_type
-        for node in nodes:
-            if node.uri is not None:
-                keys = uris.get(node.uri)
-                if keys is None:
-                    uris[node.uri] = {node.id << 2 | kind: None}
-                else:
-                    keys[node.id << 2 | kind] = None
+        uris = {node.uri: node.id << 2 | kind for node in nodes if node.uri is not None}
+        if len(uris) == sum(node.uri is not None for node in nodes) and self.uris.keys().isdisjoint(uris):
+            self.uris.update(uris)
+        else:
+            for node in nodes:
+                if node.uri is not None:
+                    self._note_uri(node.uri, node.id << 2 | kind)
+        by_type = self.by_type
         for type_id in {node.type_id for node in nodes}:
             by_type.setdefault(type_id, []).extend([node.id for node in nodes if node.type_id == type_id])
         self.next_ids[kind - 1] = max(self.next_ids[kind - 1], max(node.id for node in nodes) + 1)
@@ -152,11 +153,26 @@ class Tail:
         if node.external_id is not None:
             self.externals[kind, node.external_id] = key
         if node.uri is not None:
-            self.uris.setdefault(node.uri, {})[key] = None
+            self._note_uri(node.uri, key)
         if prev is None:
             if node.id >= self.next_ids[kind - 1]:
                 self.next_ids[kind - 1] = node.id + 1
             self.by_type.setdefault(node.type_id, []).append(node.id)
+
+    def _note_uri(self, uri: str, key: int) -> None:
+        known = self.uris.get(uri)
+        if known is None:
+            self.uris[uri] = key
+        elif known.__class__ is not tuple:
+            if known != key:
+                self.uris[uri] = (cast(int, known), key)
+        elif key not in known:
+            self.uris[uri] = (*known, key)
+
+    def keys_of_uri(self, uri: str) -> tuple[int, ...]:
+        """Keys of nodes that have, or have had, a uri."""
+        known = self.uris.get(uri, ())
+        return known if isinstance(known, tuple) else (known,)
 
     def _link(self, seq: int, link: Link, _: int | None) -> None:
         stored = StoredLink(seq, link)

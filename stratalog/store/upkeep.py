@@ -22,7 +22,7 @@ class UpkeepSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     seal_events: int = 20_000
-    wait_events: int = 200_000
+    wait_events: int = 60_000
     seal_at_close: bool = True
 
 
