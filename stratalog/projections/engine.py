@@ -68,32 +68,35 @@ class Engine:
         self._is_shared = is_shared
         self._last_frozen: Frozen | None = None
         self._connection = duckdb.connect()
-        self._connection.execute("SET parquet_metadata_cache = true")
-        self._connection.execute("SET python_enable_replacements = false")
-        self._connection.execute("SET temp_directory = ''")  # the default is a folder in the current directory
+        # The default folder for what does not fit into memory lies in the current directory: none instead.
+        statements = [
+            "SET parquet_metadata_cache = true",
+            "SET python_enable_replacements = false",
+            "SET temp_directory = ''",
+            f"CREATE TABLE {SUPERSEDED} (old BIGINT, new BIGINT)",
+            f"CREATE TABLE system_type ({TYPE.definition})",
+            *(f"CREATE TABLE {recent_name(spec.name)} ({spec.definition})" for spec in TABLES.values()),
+        ]
+        self._connection.execute("; ".join(statements))
+        self._connection.register("incoming", system_type_rows())
+        self._connection.execute("INSERT INTO system_type FROM incoming")
+        self._connection.unregister("incoming")
         self.merged = merged
         self._generation = 0
-        for spec in TABLES.values():
-            self._create(recent_name(spec.name), spec.schema.empty_table())
-        self._create(SUPERSEDED, pa.schema([("old", pa.int64()), ("new", pa.int64())]).empty_table())
-        self._create("system_type", system_type_rows())
         self._define_macros()
 
-    def _create(self, name: str, rows: pa.Table) -> None:
-        self._connection.register("incoming", rows)
-        self._connection.execute(f"CREATE TABLE {name} AS FROM incoming")
-        self._connection.unregister("incoming")
-
     def _define_macros(self) -> None:
+        statements = []
         for spec in TABLES.values():
             text = visible(spec, "as_of", self.merged, recent=recent_name(spec.name), superseded=SUPERSEDED)
             if spec is TYPE:
                 text += f" UNION ALL SELECT {spec.columns} FROM system_type"
-            self._connection.execute(f"CREATE OR REPLACE MACRO {spec.name}_at(as_of) AS TABLE {text}")
+            statements.append(f"CREATE OR REPLACE MACRO {spec.name}_at(as_of) AS TABLE {text}")
             if spec.versioned:
                 versions = everything(spec, self.merged, recent=recent_name(spec.name))
                 text = f"SELECT {spec.columns} FROM ({versions}) WHERE {spec.place} <= as_of"
-                self._connection.execute(f"CREATE OR REPLACE MACRO {spec.name}_all_at(as_of) AS TABLE {text}")
+                statements.append(f"CREATE OR REPLACE MACRO {spec.name}_all_at(as_of) AS TABLE {text}")
+        self._connection.execute("; ".join(statements))
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own for one query or one thread."""

@@ -174,7 +174,10 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
         except OSError:
             yield False
             return
-        yield True
+        try:
+            yield True
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)  # closing is not enough: a forked child may have the handle too
     finally:
         os.close(handle)
 

@@ -15,6 +15,15 @@ TABLES_FORMAT = 1
 
 ROW_GROUP_ROWS = 122_880
 
+_SQL_TYPES = {
+    "bool": "BOOLEAN",
+    "int8": "TINYINT",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "string": "VARCHAR",
+    "binary": "BLOB",
+}
 _STRING, _INT8, _INT32, _INT64, _DOUBLE = pa.string(), pa.int8(), pa.int32(), pa.int64(), pa.float64()
 
 
@@ -35,6 +44,11 @@ class TableSpec(NamedTuple):
     def columns(self) -> str:
         """The columns as SQL text, in order."""
         return ", ".join(f'"{name}"' for name in self.schema.names)
+
+    @property
+    def definition(self) -> str:
+        """The columns with their SQL types, as CREATE TABLE wants them."""
+        return ", ".join(f'"{field.name}" {_SQL_TYPES[str(field.type)]}' for field in self.schema)
 
 
 NODE = TableSpec(

@@ -10,8 +10,11 @@ merges, the others notice on their next refresh.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import threading
 import time
+import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 LOCK_NAME = "tables-lock"
 T = TypeVar("T")
+
+_alive: weakref.WeakSet[Tables] = weakref.WeakSet()
 
 
 class TablesSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +85,7 @@ class Tables:
         self._folder = None if folder is None else Path(folder).absolute()
         self._settings = settings
         self._read_only = read_only
-        self._lock = threading.RLock()  # held while anything below changes
-        self._writing = threading.RLock()  # one thread seals or merges; waited for only by those without `_lock`
-        self._is_writing = False
+        self._make_locks()
         self._is_rebuilding = False  # nothing is published then before all is done
         self._pending: deque[tuple[Header, Sequence[Recorded]]] = deque()
         self._first_seen = 0
@@ -94,6 +97,19 @@ class Tables:
         self._unsealed: list[Batch] = []
         self._head = 0
         self._times: tuple[int, Sequence[int], Sequence[int]] | None = None
+        _alive.add(self)
+
+    def _make_locks(self) -> None:
+        self._lock = threading.RLock()  # held while anything below changes
+        self._writing = threading.RLock()  # one thread seals or merges; waited for only by those without `_lock`
+        self._is_writing = False
+
+    def after_fork(self) -> None:
+        """In a forked child: start anew from the files and the log; other threads' locks and DuckDB stay behind."""
+        leave_to_parent(self._engine)
+        self._make_locks()
+        self._is_rebuilding = False
+        self._forget()
 
     # ---- for writers
 
@@ -180,10 +196,7 @@ class Tables:
         """How many events there are of each kind that this release does not know."""
         with self._lock:
             self._advance()
-            counts = Counter(self._known_manifest().unknown)
-            for batch in self._unsealed:
-                counts.update(kind for _, kind in batch.unknown)
-            return dict(counts)
+            return dict(Counter(self._known_manifest().unknown) + _unknown_in(self._unsealed))
 
     def digests(self) -> dict[str, str]:
         """A digest of the full history of each logical table, as of the last seq.
@@ -367,9 +380,9 @@ class Tables:
     def _keep(self, batch: Batch) -> None:
         if self._engine is not None:
             self._engine.add([batch.tables])
-        if self._engine is None or self._folder is not None:
-            self._unsealed.append(batch)
+        self._unsealed.append(batch)
         self._head = self._folding().head
+        self._drop_if_in_memory()
 
     def _drain(self) -> None:
         waiting = []
@@ -392,7 +405,13 @@ class Tables:
             self._forget()
             self._open(stop, use_files=False)
             self._engine = self._new_engine()
-        if self._folder is None:
+        self._drop_if_in_memory()
+
+    def _drop_if_in_memory(self) -> None:
+        """Without a folder, rows that DuckDB has are not needed for a part."""
+        if self._folder is None and self._engine is not None:
+            counts = Counter(self._known_manifest().unknown) + _unknown_in(self._unsealed)
+            self._manifest = msgspec.structs.replace(self._known_manifest(), unknown=dict(counts))
             self._unsealed = []
 
     def _new_engine(self) -> Engine:
@@ -507,9 +526,6 @@ class Tables:
         events = sum(batch.event_count for batch in batches)
         taken = absorbable(manifest.parts, events, event_count_max=self._settings.part_event_count)
         kept, absorbed = manifest.parts[: len(manifest.parts) - taken], manifest.parts[len(manifest.parts) - taken :]
-        unknown = Counter(manifest.unknown)
-        for batch in batches:
-            unknown.update(kind for _, kind in batch.unknown)
         try:
             part = write_part(self._folder, batches, absorbed)
             following = msgspec.structs.replace(
@@ -520,7 +536,7 @@ class Tables:
                 log_id=manifests.id_of(self._log),
                 mark=manifests.mark_of(self._log, batches[-1].commit - 1) or "",
                 parts=[*kept, part],
-                unknown=dict(unknown),
+                unknown=dict(Counter(manifest.unknown) + _unknown_in(batches)),
             )
             with self._lock:
                 if self._manifest is not manifest:  # the files vanished meanwhile and were folded anew
@@ -576,3 +592,20 @@ class Tables:
                 return False
             engine.merge_in_memory(self._head)
             return True
+
+
+def leave_to_parent(instance: object) -> None:
+    """In a forked child, see to it that a DuckDB instance is never taken down: its threads are not there."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(instance))
+
+
+def _unknown_in(batches: Sequence[Batch]) -> Counter[str]:
+    return Counter(kind for batch in batches for _, kind in batch.unknown)
+
+
+def _after_fork() -> None:
+    for tables in list(_alive):
+        tables.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -8,6 +8,7 @@ asked as of the same seq, whatever was sealed, merged, rebuilt or copied in betw
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from stratalog.projections.engine import Frozen, system_type_rows
 from stratalog.projections.schema import TABLES, TYPE
-from stratalog.projections.tables import Tables
+from stratalog.projections.tables import Tables, leave_to_parent
 from stratalog.projections.visibility import visible
 from stratalog.query.statement import Statement, invalid_sql, parse
 from stratalog.query.views import VIEWS
@@ -38,7 +39,8 @@ def sandbox_of(tables: Tables) -> Sandbox:
     """The one sandbox of some tables."""
     with _making:
         found = _sandboxes.get(tables)
-        if found is None:
+        if found is None or found.pid != os.getpid():
+            leave_to_parent(found)
             found = _sandboxes[tables] = Sandbox(str(tables.folder) if tables.folder is not None else None)
         return found
 
@@ -51,6 +53,7 @@ class Sandbox:
     """
 
     def __init__(self, folder: str | None) -> None:
+        self.pid = os.getpid()
         self._connection = duckdb.connect()
         for setting in (
             "threads = 1",
