@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast
 
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError, NotFoundError
 from stratalog.eventlog.events import Artifact, Context, Execution, Kind, Link, Node, Type
@@ -85,7 +86,7 @@ class Reads(ABC):
             found = types.find(kind, name, version)
             what = f"{name!r}" + (f" of version {version!r}" if version else "")
         elif id is not None:
-            found = types.get(id)
+            found = types.get(_id(id))
             what = f"with id {id}"
         else:
             assert external_id is not None
@@ -116,8 +117,8 @@ class Reads(ABC):
         types = self._points.types()
         kinds = list(Kind) if kind is None else [to_kind(kind)]
         if ids is not None:
-            found = [types.get(id) for id in ids]
-            return [type for type in found if type is not None and type.kind in kinds]
+            by_id = [types.get(_id(id)) for id in ids]
+            return [type for type in by_id if type is not None and type.kind in kinds]
         if external_ids is not None:
             wanted = set(external_ids)
             return [t for k in kinds for t in types.of_kind(k, with_system=True) if t.external_id in wanted]
@@ -175,7 +176,7 @@ class Reads(ABC):
 
     def get_artifacts(
         self,
-        ids: Iterable[int] | None = None,
+        ids: int | Iterable[int] | None = None,
         *,
         type: str | int | None = None,
         type_version: str | None = None,
@@ -199,7 +200,7 @@ class Reads(ABC):
 
     def get_executions(
         self,
-        ids: Iterable[int] | None = None,
+        ids: int | Iterable[int] | None = None,
         *,
         type: str | int | None = None,
         type_version: str | None = None,
@@ -212,7 +213,7 @@ class Reads(ABC):
 
     def get_contexts(
         self,
-        ids: Iterable[int] | None = None,
+        ids: int | Iterable[int] | None = None,
         *,
         type: str | int | None = None,
         type_version: str | None = None,
@@ -227,22 +228,24 @@ class Reads(ABC):
         self._check_open()
         if ids is None and artifact is None and execution is None:
             return self._select(Kind.CONTEXT, Context, None, None, type, type_version, external_ids, None)
-        chosen: set[int] | None = None if ids is None else set(ids)
+        chosen: set[int] | None = None if ids is None else set(_ids(ids))
         for kind, holder in ((Kind.ARTIFACT, artifact), (Kind.EXECUTION, execution)):
             if holder is not None:
-                held = set(self._points.contexts(kind, holder))
+                held = set(self._points.contexts(kind, _id(holder)))
                 chosen = held if chosen is None else chosen & held
         return self._select(Kind.CONTEXT, Context, None, chosen, type, type_version, external_ids, None)
 
     def get_parent_contexts(self, context_id: int) -> list[Context]:
         """The contexts right above a context, by ascending id."""
         self._check_open()
-        return self._typed(Context, self._points.nodes(Kind.CONTEXT, self._points.contexts(Kind.CONTEXT, context_id)))
+        parents = self._points.contexts(Kind.CONTEXT, _id(context_id))
+        return self._typed(Context, self._points.nodes(Kind.CONTEXT, parents))
 
     def get_child_contexts(self, context_id: int) -> list[Context]:
         """The contexts right below a context, by ascending id."""
         self._check_open()
-        return self._typed(Context, self._points.nodes(Kind.CONTEXT, self._points.members(context_id, Kind.CONTEXT)))
+        children = self._points.members(_id(context_id), Kind.CONTEXT)
+        return self._typed(Context, self._points.nodes(Kind.CONTEXT, children))
 
     def get_links(
         self, *, executions: int | Iterable[int] | None = None, artifacts: int | Iterable[int] | None = None
@@ -311,7 +314,7 @@ class Reads(ABC):
             page_token=page_token,
             type=type,
             type_version=type_version,
-            context_id=context,
+            context_id=None if context is None else _id(context),
             columns=columns,
             load=self._points.nodes,
         )
@@ -344,7 +347,7 @@ class Reads(ABC):
         return compare(
             self.snapshot(),
             to_kind(kind),
-            None if ids is None else list(ids),
+            None if ids is None else list(_ids(ids)),
             where=where,
             columns=columns,
             only_different=only_different,
@@ -387,7 +390,7 @@ class Reads(ABC):
         from stratalog.query.history import history
 
         self._check_open()
-        return history(self.snapshot(), to_kind(kind), id, property=property)
+        return history(self.snapshot(), to_kind(kind), _id(id), property=property)
 
     def sql(self, text: str, **parameters: Any) -> Result:
         """Ask in SQL over the documented views; parameters stand as `$name` in the text.
@@ -420,8 +423,8 @@ class Reads(ABC):
     ) -> N:
         self._check_open()
         if id is not None and name is None and external_id is None:
-            found = self._points.node(kind, id)
-            what = f"{kind.word} {id!r}"
+            found = self._points.node(kind, _id(id))
+            what = f"{kind.word} {id}"
         else:
             _one_of(f"get_{kind.word}", id=id, name=name, external_id=external_id)
             if external_id is not None:
@@ -448,19 +451,19 @@ class Reads(ABC):
         kind: Kind,
         cls: type[N],
         nodes: list[Node] | None,
-        ids: Iterable[int] | None,
+        ids: int | Iterable[int] | None,
         type_name: str | int | None,
         type_version: str | None,
         external_ids: Iterable[str] | None,
         context: int | None,
     ) -> list[N]:
         points = self._points
-        chosen: set[int] | None = None if ids is None else set(ids)
+        chosen: set[int] | None = None if ids is None else set(_ids(ids))
         if external_ids is not None:
             found = [points.by_external(kind, external_id) for external_id in dict.fromkeys(external_ids)]
             chosen = _narrow(chosen, [node.id for node in found if node is not None])
         if context is not None:
-            chosen = _narrow(chosen, points.members(context, kind))
+            chosen = _narrow(chosen, points.members(_id(context), kind))
         type_id: int | None = None
         if type_name is not None:
             type_id = self._type_id(kind, type_name, type_version)
@@ -486,8 +489,24 @@ def _narrow(chosen: set[int] | None, ids: Iterable[int]) -> set[int]:
     return set(ids) if chosen is None else chosen.intersection(ids)
 
 
+def _id(id: object) -> int:
+    """An id as an int: integers of numpy and the like are taken, everything else refused."""
+    if type(id) is int:
+        return id
+    if not isinstance(id, bool):
+        try:
+            return int(operator.index(cast(SupportsIndex, id)))
+        except TypeError:
+            pass
+    raise InvalidInputError(
+        f"id {id!r} of type {type(id).__name__} where an integer was expected", code=ErrorCode.INVALID_VALUE
+    )
+
+
 def _ids(ids: int | Iterable[int]) -> dict[int, None]:
-    return dict.fromkeys([ids] if isinstance(ids, int) else ids)
+    if type(ids) is int or not isinstance(ids, Iterable):
+        return {_id(ids): None}
+    return dict.fromkeys(map(_id, ids))
 
 
 def _one_of(call: str, **arguments: object) -> None:
