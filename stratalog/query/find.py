@@ -6,18 +6,15 @@ later in that order. A token holds the place and the order, nothing of the filte
 
 from __future__ import annotations
 
-import base64
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
 
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError
 from stratalog.eventlog.events import INT64_MAX, INT64_MIN, Kind, Node
 from stratalog.query.filter import Filter, parse_filter
 from stratalog.query.filter_fields import MEMBERSHIP, suggestion
 from stratalog.query.nodes import load_nodes
+from stratalog.query.page_token import Place, open_token
 from stratalog.query.points import Reader, last_points
 from stratalog.query.result import Result
 from stratalog.query.values import (
@@ -44,8 +41,6 @@ _ORDER_ALIASES = {
     "create_time_since_epoch": "create_time",
     "last_update_time_since_epoch": "update_time",
 }
-_TOKEN_FORMAT = 1
-
 Loader = Callable[[Kind, Sequence[int]], list[Node]]
 
 
@@ -283,41 +278,17 @@ def _shown(name: ValueName, nid: int | None, alias: str) -> str:
     return f"{'m' if name.group == 'metrics' else 'p'}{nid} AS {alias}"
 
 
-# Tokens
-
-
 def _close_token(order: _Order, descending: bool, page: pa.Table) -> str:
     last = page.slice(len(page) - 1).to_pylist()[0]
     keys = [last[f"k{i}"] for i in range(len(order.keys))]
-    body = msgspec.msgpack.encode([_TOKEN_FORMAT, order.name, descending, keys, last["nkey"]])
-    return base64.urlsafe_b64encode(body + zlib.crc32(body).to_bytes(4, "big")).decode().rstrip("=")
+    return Place(order.name, descending, keys, last["nkey"]).token()
 
 
 def _open_token(token: str, order: _Order, descending: bool) -> list[Any]:
     """The keys of the last node of the page before, and its nkey."""
-    try:
-        data = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        body, check = data[:-4], data[-4:]
-        if zlib.crc32(body).to_bytes(4, "big") != check:
-            raise ValueError
-        format, name, was_descending, keys, nkey = msgspec.msgpack.decode(body)
-        if format != _TOKEN_FORMAT:
-            raise ValueError
-    except (ValueError, msgspec.DecodeError) as error:
-        raise InvalidInputError(
-            f"find: page_token {token[:60]!r} is no token of ours",
-            code=ErrorCode.INVALID_PAGE_TOKEN,
-            hint="give next_page_token of the page before as it is",
-        ) from error
-    if (name, was_descending) != (order.name, descending):
-        ways = {True: "descending", False: "ascending"}
-        raise InvalidInputError(
-            f"find: the page_token is of the order {name} {ways[was_descending]}, not {order.name} {ways[descending]}",
-            code=ErrorCode.INVALID_PAGE_TOKEN,
-            hint="keep order_by and descending from page to page",
-        )
+    place = open_token(token, order.name, descending)
     # A name that got its first value after the token was made: all nodes stood among those without one.
-    return [*keys, *[None] * (len(order.keys) - len(keys)), nkey]
+    return [*place.keys, *[None] * (len(order.keys) - len(place.keys)), place.nkey]
 
 
 def _after(order: _Order, descending: bool, place: list[Any], parameters: dict[str, object]) -> str:
