@@ -247,6 +247,11 @@ class Reads(ABC):
         children = self._points.members(_id(context_id), Kind.CONTEXT)
         return self._typed(Context, self._points.nodes(Kind.CONTEXT, children))
 
+    def get_member_ids(self, context_id: int, kind: KindName) -> list[int]:
+        """Ids of the nodes of a kind that a context holds, ascending; of contexts: its children."""
+        self._check_open()
+        return self._points.members(context_id, to_kind(kind))
+
     def get_links(
         self, *, executions: int | Iterable[int] | None = None, artifacts: int | Iterable[int] | None = None
     ) -> list[Link]:
