@@ -8,7 +8,7 @@ typed columns as whole arrays. `bench/` has the rates.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, repeat
+from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
@@ -36,6 +36,7 @@ from stratalog.eventlog.events import (
     UnknownFact,
     encode_payload,
 )
+from stratalog.projections import arrays
 from stratalog.projections.names import METRIC_KIND, PropertyNames
 from stratalog.projections.payloads import Rows, commit_rows, decode_rows
 from stratalog.projections.schema import (
@@ -203,13 +204,35 @@ def _ints(values: Iterable[int], count: int) -> np.ndarray[Any, np.dtype[np.int6
 
 
 def _concat(spec: TableSpec, tables: list[pa.Table]) -> pa.Table:
-    return pa.concat_tables(tables) if tables else spec.schema.empty_table()
+    return pa.concat_tables(tables) if tables else _empty(spec)
+
+
+def _empty(spec: TableSpec) -> pa.Table:
+    return pa.Table.from_arrays([pa.nulls(0, field.type) for field in spec.schema], schema=spec.schema)
 
 
 def _from_rows(spec: TableSpec, rows: Sequence[Sequence[Any]]) -> pa.Table:
-    columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else repeat((), len(spec.schema))
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, spec.schema, strict=True)]
+    return _table(spec, list(zip(*rows, strict=True))) if rows else _empty(spec)
+
+
+def _table(spec: TableSpec, columns: Sequence[Any]) -> pa.Table:
+    """A table of columns that are sequences of values or numpy arrays of the right type."""
+    arrays = [_array(values, field.type) for values, field in zip(columns, spec.schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=spec.schema)
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
+    if isinstance(values, np.ndarray):
+        return arrays.numbers(values)
+    if kind == pa.string():
+        return arrays.optional_texts(values)
+    if kind == pa.binary():
+        return arrays.optional_blobs(values)
+    if kind == pa.bool_():
+        return arrays.booleans(values)
+    return arrays.optional_numbers(values, kind.to_pandas_dtype())
 
 
 class _Flat:
@@ -234,7 +257,7 @@ class _Flat:
     def node_table(self) -> pa.Table:
         """Rows of the table `node`."""
         fields = self.fields
-        arrays = [
+        columns = [
             self.nkeys,
             np.full(self.count, int(self.kind), np.int8),
             self.ids,
@@ -248,10 +271,7 @@ class _Flat:
             fields["create_time_ms"],
             fields["update_time_ms"],
         ]
-        return pa.Table.from_arrays(
-            [pa.array(values, field.type) for values, field in zip(arrays, NODE.schema, strict=True)],
-            schema=NODE.schema,
-        )
+        return _table(NODE, columns)
 
 
 class _TypeNumbers(dict[type, int]):
@@ -280,7 +300,7 @@ def _prop_table(nodes: list[_Flat], names: PropertyNames) -> pa.Table:
                 nkeys.append(np.repeat(flat.nkeys, sizes))
                 seqs.append(np.repeat(flat.seqs, sizes))
     if not nids:
-        return PROP.schema.empty_table()
+        return _empty(PROP)
     nid = np.concatenate(nids)
     count = len(nid)
     # A stable sort of 16-bit keys is a radix sort, several times as fast as one of 32-bit keys.
@@ -289,14 +309,8 @@ def _prop_table(nodes: list[_Flat], names: PropertyNames) -> pa.Table:
     kinds = np.fromiter(map(_TYPE_NUMBERS.__getitem__, map(type, flat_values)), np.int8, count)[order]
     objects = np.empty(count, dtype=object)
     objects[:] = flat_values
-    arrays = [
-        pa.array(nid[order]),
-        pa.array(np.concatenate(nkeys)[order]),
-        pa.array(np.concatenate(seqs)[order]),
-        pa.array(kinds),
-        *_typed_columns(objects, order, kinds),
-    ]
-    return pa.Table.from_arrays(arrays, schema=PROP.schema)
+    columns = [nid[order], np.concatenate(nkeys)[order], np.concatenate(seqs)[order], kinds]
+    return _table(PROP, [*columns, *_typed_columns(objects, order, kinds)])
 
 
 def _typed_columns(
@@ -315,39 +329,15 @@ def _typed_columns(
     packed = pa.nulls(count, pa.binary())
     if is_bytes.any():
         places = order[is_bytes]
-        bodies = objects[places]
-        packed = _spread([encode_payload(value) for value in bodies], is_bytes, pa.binary())
+        bodies = objects[places].tolist()
+        packed = arrays.spread([encode_payload(value) for value in bodies], is_bytes, pa.binary())
         objects[places] = [v.type_url if type(v) is Proto else msgspec.json.encode(v).decode() for v in bodies]
     return [
-        pa.array(ints, mask=~is_int),
-        pa.array(doubles, mask=~is_double, from_pandas=False),
-        _spread(objects[order[is_text]], is_text, pa.string()),
+        arrays.numbers(ints, is_int),
+        arrays.numbers(doubles, is_double),
+        arrays.spread(objects[order[is_text]].tolist(), is_text, pa.string()),
         packed,
     ]
-
-
-def _spread(values: Any, mask: np.ndarray[Any, Any], kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
-    """An array of `kind` with `values` where `mask` is true and null elsewhere.
-
-    The bytes of the values are used where they lie; only offsets are new.
-    """
-    dense = pa.array(values, kind)
-    count = len(mask)
-    if isinstance(dense, pa.ChunkedArray):  # more than 2 GiB of text: offsets of 32 bits do not reach
-        full = np.full(count, None, dtype=object)
-        full[mask] = values
-        return pa.array(full, kind)
-    if len(dense) == count:
-        return dense
-    _, offsets, data = dense.buffers()
-    sizes = np.zeros(count, np.int32)
-    if len(dense):
-        sizes[mask] = np.diff(np.frombuffer(offsets, np.int32, len(dense) + 1))
-    spread = np.zeros(count + 1, np.int32)
-    np.cumsum(sizes, out=spread[1:])
-    validity = np.packbits(mask, bitorder="little")
-    buffers = [pa.py_buffer(validity), pa.py_buffer(spread), data if data is not None else pa.py_buffer(b"")]
-    return pa.Array.from_buffers(kind, count, buffers, count - len(dense))
 
 
 def _edge_table(rows: Rows) -> pa.Table:
@@ -378,13 +368,13 @@ _LINKS = (
 
 def _link_table(rows: Rows, link: _LinkColumns) -> pa.Table:
     count = len(rows.facts)
-    arrays = [
+    columns = [
         np.full(count, link.kind, np.int8),
         _ints(map(attrgetter(link.context), rows.facts), count),
         _ints(map(attrgetter(link.member), rows.facts), count) << 2 | int(link.member_kind),
         _ints(rows.seqs, count),
     ]
-    return pa.Table.from_arrays([pa.array(array) for array in arrays], schema=LINK.schema)
+    return _table(LINK, columns)
 
 
 def _point_table(rows: Rows, names: PropertyNames) -> pa.Table:
@@ -396,7 +386,7 @@ def _point_table(rows: Rows, names: PropertyNames) -> pa.Table:
     def flat(field: str, dtype: type[np.generic]) -> Any:
         return np.fromiter(chain.from_iterable(map(attrgetter(field), facts)), dtype, count)
 
-    arrays = [
+    columns = [
         np.repeat(_ints(map(attrgetter("execution_id"), facts), len(facts)), sizes),
         np.repeat(np.array([numbers[fact.key] for fact in facts], np.int32), sizes),
         flat("steps", np.int64),
@@ -404,7 +394,7 @@ def _point_table(rows: Rows, names: PropertyNames) -> pa.Table:
         flat("values", np.float64),
         np.repeat(_ints(rows.seqs, len(facts)), sizes),
     ]
-    return pa.Table.from_arrays([pa.array(array, from_pandas=False) for array in arrays], schema=POINT.schema)
+    return _table(POINT, columns)
 
 
 _TYPE_WORDS = {int(member): member.name for member in PropertyType}

@@ -11,6 +11,7 @@ from stratalog.eventlog.commit import Header, recorded
 from stratalog.eventlog.errors import StorageError
 from stratalog.eventlog.events import Recorded
 from stratalog.eventlog.store import LogStore, Segment
+from stratalog.projections.arrays import integers
 from stratalog.projections.columns import Batch, Columns
 from stratalog.projections.names import PropertyNames
 from stratalog.projections.payloads import SEGMENT_COLUMNS
@@ -77,7 +78,7 @@ class LogFold:
     def _segment(self, segment: Segment, stop: int | None) -> Iterator[Batch]:
         """Fold the commits of a segment that are still to come, some whole commits at a time."""
         table = segment.table(SEGMENT_COLUMNS)
-        numbers = table["commit"].to_numpy()
+        numbers = integers(table["commit"])
         start = int(np.searchsorted(numbers, self.next_commit))
         end = len(numbers) if stop is None else int(np.searchsorted(numbers, stop))
         while start < end:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from stratalog.eventlog.errors import CorruptLogError
 from stratalog.eventlog.events import KINDS, Event, Fact, UnknownFact, to_fact
+from stratalog.projections.arrays import integers, numbers
 
 SEGMENT_COLUMNS = (
     "seq",
@@ -111,14 +112,14 @@ def _add_singly(rows: dict[type, Rows], kind: str, chosen: pa.Table) -> None:
 
 def commit_rows(table: pa.Table) -> list[tuple[int, int, int, int, str, str | None, str | None]]:
     """The commits of some rows of a segment: number, first and last seq, time, actor, request id, reason."""
-    numbers = table["commit"].to_numpy()
-    starts = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
-    last = np.append(starts[1:], len(numbers)) - 1
-    seqs = table["seq"].to_numpy()
-    heads = table.take(pa.array(starts))
+    commits = integers(table["commit"])
+    starts = np.flatnonzero(np.diff(commits, prepend=commits[0] - 1))
+    last = np.append(starts[1:], len(commits)) - 1
+    seqs = integers(table["seq"])
+    heads = table.take(numbers(starts))
     return list(
         zip(
-            numbers[starts].tolist(),
+            commits[starts].tolist(),
             seqs[starts].tolist(),
             seqs[last].tolist(),
             pc.cast(heads["time"], pa.int64()).to_pylist(),

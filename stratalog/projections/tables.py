@@ -19,7 +19,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -96,7 +96,7 @@ class Tables:
         self._stamp: manifests.Stamp | None = None
         self._unsealed: list[Batch] = []
         self._head = 0
-        self._times: tuple[int, Sequence[int], Sequence[int]] | None = None
+        self._times: tuple[int, Any, Any] | None = None
         _alive.add(self)
 
     def _make_locks(self) -> None:
@@ -182,12 +182,14 @@ class Tables:
     def _seq_at(self, time_us: int) -> int:
         import numpy as np
 
+        from stratalog.projections.arrays import integers
+
         with self._lock:
             head = self.refresh()
             if self._times is None or self._times[0] != head:
                 query = f"SELECT time_us, last_seq FROM {self.source('commits', head)} ORDER BY commit"
                 found = self.cursor().sql(query).to_arrow_table()
-                self._times = (head, found["time_us"].to_numpy(), found["last_seq"].to_numpy())
+                self._times = (head, integers(found["time_us"]), integers(found["last_seq"]))
             _, times, seqs = self._times
         place = int(np.searchsorted(times, time_us, side="right"))
         return int(seqs[place - 1]) if place else 0
