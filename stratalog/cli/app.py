@@ -98,9 +98,9 @@ class App(click.Group):
                 stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name must not end a listing
         sys.exit(self._exit_code(arguments, name))
 
-    def _exit_code(self, arguments: list[str], name: str) -> int:
+    def _exit_code(self, arguments: Sequence[str], name: str) -> int:
         try:
-            with self.make_context(name, arguments) as context:
+            with self.make_context(name, list(arguments)) as context:
                 self.invoke(context)
             sys.stdout.flush()
         except click.exceptions.Exit as stop:
@@ -158,6 +158,7 @@ def _print_version(context: click.Context, _: click.Parameter, value: bool) -> N
 
 
 @click.command(
+    "stratalog",
     cls=App,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -32,6 +32,7 @@ from stratalog.eventlog.events import Kind, Node
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from stratalog.query.find import FindResult
     from stratalog.store.reads import Reads
 
 PAGE_ROWS = 5_000
@@ -81,7 +82,7 @@ def ls(
             _list_types(store, printer, type_name, reverse, limit)
             return
         kind = to_kind(what)
-        pages = _pages(store, kind, None, "id", reverse, most, type_name, _context_id(store, context))
+        pages = _nodes(store, kind, None, "id", reverse, most, type_name, _context_id(store, context))
         _print_nodes(store, printer, kind, pages, limit)
 
 
@@ -142,7 +143,7 @@ def find(
         context_id = _context_id(store, context)
         chosen = to_names(columns)
         if chosen is None:
-            pages = _pages(store, kind, where, order_by, desc, most, type_name, context_id)
+            pages = _nodes(store, kind, where, order_by, desc, most, type_name, context_id)
             _print_nodes(store, printer, kind, pages, limit)
             return
         table = store.find(
@@ -193,7 +194,7 @@ def _context_id(store: Reads, text: str | None) -> int | None:
     return resolve(store, parse_reference(["context", text]))[1]
 
 
-def _pages(
+def _nodes(
     store: Reads,
     kind: Kind,
     where: str | None,
@@ -203,11 +204,10 @@ def _pages(
     type_name: str | None,
     context_id: int | None,
 ) -> Iterator[Node]:
-    """The nodes that match, fetched a page at a time."""
-    token = None
-    left = most
-    while left != 0:
-        page = store.find(
+    """The nodes that match; the first page is fetched at once (a wrong filter is told now), the others when needed."""
+
+    def fetch(token: str | None, left: int | None) -> FindResult:
+        return store.find(
             kind,
             where,
             order_by=order_by,
@@ -217,12 +217,17 @@ def _pages(
             type=type_name,
             context=context_id,
         )
-        nodes = page.nodes()
-        yield from nodes
-        token = page.next_page_token
-        left = None if left is None else left - len(nodes)
-        if token is None:
-            return
+
+    def follow(page: FindResult) -> Iterator[Node]:
+        left = most
+        while True:
+            yield from page.nodes()
+            left = None if left is None else left - len(page)
+            if page.next_page_token is None or left == 0:
+                return
+            page = fetch(page.next_page_token, left)
+
+    return follow(fetch(None, most))
 
 
 def _print_nodes(store: Reads, printer: Printer, kind: Kind, nodes: Iterator[Node], limit: int | None) -> None:
