@@ -31,6 +31,15 @@ _STORAGE_OF = {
 }
 """The storage tables that a view may read."""
 
+_MAYBE_DAMAGE = (
+    duckdb.IOException,
+    duckdb.InvalidInputException,
+    duckdb.SerializationException,
+    duckdb.FatalException,
+    duckdb.InternalException,
+)
+"""What DuckDB raises for bytes that it cannot read; some of it for wrong SQL, too."""
+
 _sandboxes: weakref.WeakKeyDictionary[Tables, Sandbox] = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 
@@ -77,7 +86,7 @@ class Sandbox:
 
         Raises:
             InvalidInputError: it may not run, or DuckDB refuses it (code `invalid_sql`).
-            duckdb.Error: a file of the tables cannot be read.
+            duckdb.Error: a file of the tables may be damaged or gone; if none is, the SQL is to blame after all.
         """
         cursor = self._connection.cursor()
         try:
@@ -87,10 +96,10 @@ class Sandbox:
             bound = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
             try:
                 return _in_utc(cursor.sql(text, params=bound or None).to_arrow_table())
-            except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException):
+            except _MAYBE_DAMAGE:
                 raise
             except (duckdb.Error, TypeError, ValueError, OverflowError) as error:
-                raise invalid_sql(text, _first_line(error), hint=_columns_hint(statement)) from error
+                raise invalid_sql(text, first_line(error), hint=_columns_hint(statement)) from error
         finally:
             cursor.close()
 
@@ -123,7 +132,7 @@ def _in_utc(rows: pa.Table) -> pa.Table:
     return rows.cast(pa.schema(fields))
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """DuckDB's message without the drawing of the place, and without a list of columns: the hint has them all."""
     return str(error).split("\n\nLINE ")[0].split("\nCandidate bindings")[0].strip()
 

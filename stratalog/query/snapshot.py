@@ -77,14 +77,20 @@ class Snapshot:
         Raises:
             InvalidInputError: it is something else, reads something else, or DuckDB refuses it (code `invalid_sql`).
         """
-        from stratalog.query.sandbox import sandbox_of
+        import duckdb
+
+        from stratalog.query.sandbox import first_line, sandbox_of
+        from stratalog.query.statement import invalid_sql
 
         def work() -> pa.Table:
             if self._tables.head < self._seq:
                 self._tables.refresh()
             return sandbox_of(self._tables).run(self._tables, self._seq, text, params)
 
-        return self._tables.retrying(work)
+        try:
+            return self._tables.retrying(work)
+        except duckdb.Error as error:
+            raise invalid_sql(text, first_line(error)) from error
 
 
 def _bound(params: Parameters) -> object:

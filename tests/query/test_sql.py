@@ -359,3 +359,17 @@ def test_sql_survives_the_loss_of_the_files(tmp_path: Path) -> None:
 
     assert ask(snapshot, "SELECT * FROM artifacts") == expected
     assert ask(snapshot, "SELECT count(*) FROM properties") == [(1,)]
+
+
+def test_sql_survives_damage_that_comes_while_the_store_is_open(tmp_path: Path) -> None:
+    history = world()
+    tables = Tables(history.log, tmp_path / "views")
+    tables.merge(force=True)
+    snapshot = Snapshot(tables, history.head)
+    for path in (tmp_path / "views").glob("*.parquet"):
+        data = bytearray(path.read_bytes())
+        data[4 : len(data) // 2] = bytes(len(data) // 2 - 4)
+        path.write_bytes(data)
+
+    assert ask(snapshot, "SELECT id, name FROM artifacts") == [(1, "m")]
+    assert snapshot.query(f"SELECT count(*) AS n FROM {snapshot.table('edge')}")["n"].to_pylist() == [2]
