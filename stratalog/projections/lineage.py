@@ -50,9 +50,13 @@ def kinds_of(codes: Array) -> Array:
 
 def in_order(codes: Array) -> Array:
     """Codes, each once, artifacts before executions, by ascending id."""
+    if len(codes) < 2:
+        return codes
     ascending = np.sort(codes)
-    if len(ascending):
-        ascending = ascending[np.concatenate(([True], ascending[1:] != ascending[:-1]))]
+    is_first = np.empty(len(ascending), bool)
+    is_first[0] = True
+    np.not_equal(ascending[1:], ascending[:-1], out=is_first[1:])
+    ascending = ascending[is_first]
     is_execution = (ascending & 1).astype(bool)
     if is_execution.any() and not is_execution.all():
         return np.concatenate((ascending[~is_execution], ascending[is_execution]))
@@ -113,13 +117,14 @@ class Rows:
         if self._sources is None:
             rows = np.minimum(codes, empty_row)
         else:
-            rows = np.searchsorted(self._sources[:-1], codes)
+            rows = self._sources[:-1].searchsorted(codes)
             rows[self._sources[rows] != codes] = empty_row
         starts = self._offsets[rows]
         sizes = self._offsets[rows + 1] - starts
-        ends = np.cumsum(sizes)
+        ends = sizes.cumsum()
         count = int(ends[-1]) if len(ends) else 0
-        return np.repeat(np.arange(len(codes)), sizes), np.arange(count) + np.repeat(starts - ends + sizes, sizes)
+        # Small walks are many small calls: methods of arrays cost half of what numpy's functions do.
+        return np.arange(len(codes)).repeat(sizes), np.arange(count) + (starts - ends + sizes).repeat(sizes)
 
     def sources(self) -> Array:
         """The code from which each link starts, parallel to `targets`."""

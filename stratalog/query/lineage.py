@@ -33,7 +33,7 @@ from stratalog.query.picks import (
     rows_of,
 )
 from stratalog.query.result import Result
-from stratalog.query.walk import Direction, Reached, Stops, walk
+from stratalog.query.walk import Direction, Reached, Stops, has_links, walk
 
 if TYPE_CHECKING:
     from stratalog.projections.state import State
@@ -157,7 +157,7 @@ def lineage(
     if state is not None and len(reached.codes) <= SMALL_NODE_COUNT:
         nodes = _from_state(state, snapshot.seq, reached, starting, names)
     if nodes is None:
-        nodes = _from_tables(snapshot, reached, starting, names)
+        nodes = _from_tables(snapshot, graph, reached, starting, names)
     return Lineage(snapshot, reached, _in_order(reached, nodes), has_all=names is None)
 
 
@@ -278,11 +278,6 @@ def _split(codes: Array) -> tuple[list[int], list[int]]:
     return (codes[~is_execution] >> 1).tolist(), (codes[is_execution] >> 1).tolist()
 
 
-def _unlinked(reached: Reached, starting: Array) -> Array:
-    """Starting nodes of which the walk does not show that they are there."""
-    return starting[~(np.isin(starting, reached.link_sources) | np.isin(starting, reached.link_targets))]
-
-
 def _from_state(
     state: State, seq: int, reached: Reached, starting: Array, names: frozenset[str] | None
 ) -> pa.Table | None:
@@ -296,8 +291,10 @@ def _from_state(
     return rows_of([by_code[code] for code in reached.codes.tolist()], types, of_types=names)
 
 
-def _from_tables(snapshot: Snapshot, reached: Reached, starting: Array, names: frozenset[str] | None) -> pa.Table:
-    doubtful = _unlinked(reached, starting)
+def _from_tables(
+    snapshot: Snapshot, graph: Graph, reached: Reached, starting: Array, names: frozenset[str] | None
+) -> pa.Table:
+    doubtful = starting[~has_links(graph, starting, as_of_seq=snapshot.seq)]
     if len(doubtful):
         there = _codes(pick_nodes(snapshot, _nkeys(np.unique(doubtful))))
         _require(doubtful, set(there.tolist()))
@@ -312,8 +309,7 @@ def _require(starting: Array, there: Collection[int]) -> None:
 
 def _in_order(reached: Reached, nodes: pa.Table) -> pa.Table:
     """Nodes (columns of `NODES`) in the order of the walk, with kinds as words, and hops."""
-    sorter = np.argsort(reached.codes)
-    places = sorter[np.searchsorted(reached.codes, _codes(nodes), sorter=sorter)]
+    places = reached.places(_codes(nodes))
     order = np.argsort(places)
     nodes = nodes.take(pa.array(order))
     columns = [_KIND_WORDS.take(nodes["kind"].combine_chunks())]

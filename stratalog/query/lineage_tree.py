@@ -56,19 +56,13 @@ class _Grower:
     """Places below are those of nodes in the walk."""
 
     def __init__(self, reached: Reached, nodes: pa.Table, wanted: Array | None) -> None:
-        sorter = np.argsort(reached.codes)
-
-        def places(codes: Array) -> Array:
-            found: Array = sorter[np.searchsorted(reached.codes, codes, sorter=sorter)]
-            return found
-
-        sources, targets = places(reached.link_sources), places(reached.link_targets)
+        sources, targets = np.split(reached.places(np.concatenate((reached.link_sources, reached.link_targets))), 2)
         order = np.lexsort((reached.link_seqs, targets, sources))
         self._sources, self._targets = sources[order], targets[order]
         self._types = reached.link_types[order]
         self._hops = reached.hops
         self._parents = self._nearest_parents()
-        self._kept = np.ones(len(reached.codes), bool) if wanted is None else self._branches_to(places(wanted))
+        self._kept = np.ones(len(reached.codes), bool) if wanted is None else self._branches_to(reached.places(wanted))
         self._columns = {name: nodes[name] for name in ("kind", "id", "type", "name", "state")}
 
     def _nearest_parents(self) -> Array:

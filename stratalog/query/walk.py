@@ -5,7 +5,7 @@ A hop goes over one link. A node is reached once, at its shortest distance; cycl
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,12 @@ class Reached(NamedTuple):
     link_types: Array
     link_seqs: Array
     is_cut: bool
+
+    def places(self, codes: Array) -> Array:
+        """Where each of some codes, all of them reached, stands in `codes`."""
+        order = np.argsort(self.codes)
+        found: Array = order[np.searchsorted(self.codes[order], codes)]
+        return found
 
 
 def walk(
@@ -159,8 +165,20 @@ class _Walk:
         return Reached(_joined(levels), hops, sources, targets, types, seqs, is_cut)
 
 
-def _joined(arrays: list[Any]) -> Array:
+def _joined(arrays: list[Array]) -> Array:
+    if len(arrays) == 1:
+        return arrays[0].astype(np.int64, copy=False)
     return np.concatenate(arrays).astype(np.int64, copy=False) if arrays else np.empty(0, np.int64)
+
+
+def has_links(graph: Graph, codes: Array, *, as_of_seq: int) -> Array:
+    """For each of `codes`, whether it has a link as of a seq; a node that has one is there."""
+    found = np.zeros(len(codes), bool)
+    for part in graph.parts:
+        for rows in (part.down, part.up):
+            owners, places = rows.find(codes)
+            found[owners[rows.seqs[places] <= as_of_seq]] = True
+    return found
 
 
 def links_between(graph: Graph, codes: Array, *, as_of_seq: int | None = None) -> Array:

@@ -360,10 +360,12 @@ def test_a_start_that_is_not_there_is_refused(store: Store, kind: Kind, id: int,
 
 
 def test_a_start_that_was_not_yet_there_is_refused(store: Store) -> None:
+    ask(store, (Kind.ARTIFACT, 3))  # from here on, later links of the artifact are at hand
     early = store.as_of(5).snapshot()
 
     with pytest.raises(NotFoundError, match="no artifact 3"):
         lineage(early, [(Kind.ARTIFACT, 3)])
+    assert lineage(early, [(Kind.ARTIFACT, 1)]).ids(Kind.ARTIFACT) == [1]
 
 
 @pytest.mark.parametrize(
