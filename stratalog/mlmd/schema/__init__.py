@@ -1,0 +1,1 @@
+"""The protocol's messages: their text, and the descriptor set that is made of it."""
