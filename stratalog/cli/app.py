@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "rebuild": Entry("upkeep", "rebuild", "Throw the folded tables away and fold the log again."),
     "seal": Entry("upkeep", "seal", "Turn the journal into Parquet segments now."),
     "stats": Entry("upkeep", "stats", "Count what the store holds, and its bytes."),
+    "serve": Entry("serve", "serve", "Serve a store to MLMD's clients over gRPC."),
     "completion": Entry("completion", "completion", "Print the shell's completion script."),
 }
 """Every command in the order of `--help`. The short helps stand here so that the list loads no module."""
