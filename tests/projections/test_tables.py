@@ -79,6 +79,19 @@ def test_a_question_keeps_its_text_and_answer_through_seals_and_merges(views: Pa
     assert before == after_seal == after_merge == after_second
 
 
+def test_a_version_without_properties_takes_the_earlier_ones_away_through_merges(views: Path) -> None:
+    history = History()
+    tables = Tables(history.log, views)
+    history.followers.append(tables)
+    history.commit([Artifact(id=1, properties={"x": 1}), Artifact(id=2, properties={"x": 2})])
+    tables.merge(force=True)
+    history.commit([Artifact(id=1)])
+    tables.merge(force=True)
+
+    for seq in range(history.head + 1):
+        assert actual(tables, seq) == model(history, seq)
+
+
 def test_readers_of_a_pinned_seq_see_one_answer_while_others_write_and_merge(views: Path) -> None:
     history = written(History())
     tables = Tables(history.log, views)

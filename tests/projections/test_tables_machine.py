@@ -123,7 +123,7 @@ _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_t
 def test_the_tables_are_the_model_in_any_order_of_calls() -> None:
     run_state_machine_as_test(
         TablesMachine,
-        settings=settings(max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=_QUIET),
+        settings=settings(max_examples=10, stateful_step_count=15, deadline=None, suppress_health_check=_QUIET),
     )
 
 
