@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Proto,
         Type,
     )
+    from stratalog.query.lineage import StopAt
     from stratalog.store.answers import Piece, Put, Step
     from stratalog.store.moment import Moment
     from stratalog.store.opening import open_store as open
@@ -74,6 +75,7 @@ _HOMES = {
         "Proto",
         "Type",
     ),
+    "stratalog.query.lineage": ("StopAt",),
     "stratalog.store.answers": ("Piece", "Put", "Step"),
     "stratalog.store.moment": ("Moment",),
     "stratalog.store.store": ("Store",),
@@ -109,6 +111,7 @@ __all__ = [
     "Put",
     "Step",
     "StepOptions",
+    "StopAt",
     "StorageError",
     "Store",
     "StoreError",

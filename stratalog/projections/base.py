@@ -160,9 +160,12 @@ class Base:
                 found[nkey] = Version(seq, _node_decoders[nkey & 3].decode(body))
         return found
 
-    def candidates(self, key: int) -> list[int]:
-        """Node keys that may have the look-up key `key`."""
-        return [row[0] for row in self._execute("select nkey from lookup where key = ?", (key,))]
+    def candidates(self, key: int) -> list[tuple[int, Version]]:
+        """Nodes that may have the look-up key `key`, each with its node key."""
+        rows = self._execute(
+            "select n.nkey, n.seq, n.body from lookup l join node n on n.nkey = l.nkey where l.key = ?", (key,)
+        ).fetchall()
+        return [(nkey, Version(seq, _node_decoders[nkey & 3].decode(body))) for nkey, seq, body in rows]
 
     def known_keys(self, keys: Sequence[int]) -> set[int]:
         """Those among many look-up keys that some node may have."""

@@ -20,6 +20,9 @@ from stratalog.projections.system_types import FIRST_USER_TYPE_ID, SYSTEM_TYPES
 from stratalog.projections.tail import CONTEXT, StoredLink, Tail, Version, next_ids_after
 
 T = TypeVar("T")
+_KEY_MAX = 1 << 63
+_KEPT_COUNT_MAX = 20_000
+"""So many nodes of Base are kept in memory."""
 
 
 class BehindError(Exception):
@@ -110,12 +113,14 @@ class State:
         self.next_commit = sealed.applied_commit
         self.time_us = sealed.time_us
         self.types = Types(self._sealed_types)
+        self._lower = self._base if sealed.applied_commit else None  # else the Tail holds everything
+        self._kept: dict[int, Version] = {}
+        self._kept_names: dict[tuple[int, int, str], int] = {}
         self._tail = Tail(sealed.next_ids)
         self.next_ids = self._tail.next_ids
-        recent, self._recent = self._recent, []
         self.recent_event_count = 0
-        for header, events in recent:
-            self.fold(header, events)
+        for header, events in self._recent:
+            self._fold(header, events)
 
     # ---- folding
 
@@ -124,24 +129,31 @@ class State:
         with self.lock:
             assert header.commit == self.next_commit, (header.commit, self.next_commit)
             assert header.first_seq == self.head + 1, (header.first_seq, self.head)
-            tail = self._tail
-            known = len(tail.types)
-            tail.fold(events)
-            for seq, type in tail.types[known:]:
-                self.types.put(seq, type)
-            self.head = header.first_seq + len(events) - 1
-            self.next_commit = header.commit + 1
-            self.time_us = header.time_us
-            self._recent.append((header, events))
-            self.recent_event_count += len(events)
+            try:
+                self._fold(header, events)
+                self._recent.append((header, events))
+            except BaseException:
+                # Interrupted (say, by Ctrl-C): half a commit must not be seen.
+                self._reset()
+                raise
+
+    def _fold(self, header: Header, events: list[Recorded]) -> None:
+        tail = self._tail
+        known = len(tail.types)
+        tail.fold(events)
+        for seq, type in tail.types[known:]:
+            self.types.put(seq, type)
+        self.head = header.first_seq + len(events) - 1
+        self.next_commit = header.commit + 1
+        self.time_us = header.time_us
+        self.recent_event_count += len(events)
 
     def rewind(self, commit: int) -> None:
-        """Forget commits from `commit` on: they were folded, but their bytes did not become durable.
+        """Forget commits from `commit` on, which were folded, but of which nobody knows whether they will stay.
 
-        `commit` is not below what Base holds, since only durable commits are absorbed.
+        Those that Base holds stay: only durable commits are absorbed.
         """
         with self.lock:
-            assert commit >= self._sealed.applied_commit, (commit, self._sealed.applied_commit)
             self._recent = [entry for entry in self._recent if entry[0].commit < commit]
             self._reset()
 
@@ -155,21 +167,22 @@ class State:
             sqlite3.Error: Base is as it was, and so is the Tail.
         """
         assert self._base is not None
-        stamp = self._base.stamp()
         with self.lock:
+            stamp = self._base.stamp()
             stop = min(stop, self.next_commit)
             moving = [entry for entry in self._recent if stamp.applied_commit <= entry[0].commit < stop]
         if moving:
             after = self._stamp_after(stamp, moving)
-            moved = self._base.absorb((event for _, events in moving for event in events), stamp, after)
-            stamp = after if moved else self._base.stamp()
-        return self._adopt(stamp)
+            if self._base.absorb((event for _, events in moving for event in events), stamp, after):
+                return self._adopt(after)
+        return self.adopt()
 
     def adopt(self) -> bool:
         """Drop from the Tail what another process has absorbed into Base meanwhile."""
         if self._base is None:
             return False
-        return self._adopt(self._base.stamp())
+        with self.lock:
+            return self._adopt(self._base.stamp())
 
     def _adopt(self, stamp: BaseStamp) -> bool:
         with self.lock:
@@ -205,12 +218,21 @@ class State:
     def get(self, kind: int, id: int) -> Version | None:
         """The newest version of a node."""
         key = id << 2 | kind
-        version = self._tail.nodes.get(key)
-        if version is None and self._base is not None:
-            version = self._base.get(key)
-            if version is not None and version.seq > self.head:
-                raise BehindError
+        version = self._tail.nodes.get(key) or self._kept.get(key)
+        if version is None and self._lower is not None and -_KEY_MAX < key < _KEY_MAX:
+            version = self._lower.get(key)
+            if version is not None:
+                self._keep(key, version)
         return version
+
+    def _keep(self, key: int, version: Version) -> None:
+        """Remember what Base said, until Base moves or there is too much of it."""
+        if version.seq > self.head:
+            raise BehindError
+        if len(self._kept) >= _KEPT_COUNT_MAX:
+            self._kept.clear()
+            self._kept_names.clear()
+        self._kept[key] = version
 
     def get_many(self, kind: int, ids: Iterable[int]) -> list[Node]:
         """The nodes among `ids` that are there, each once, by ascending id."""
@@ -223,9 +245,9 @@ class State:
                 found[id] = version.node
             else:
                 missing.append(id << 2 | kind)
-        if self._base is not None and missing:
+        if self._lower is not None and missing:
             in_range = [key for key in missing if 0 < key < 1 << 63]
-            for key, version in self._base.get_many(in_range).items():
+            for key, version in self._lower.get_many(in_range).items():
                 if version.seq > self.head:
                     raise BehindError
                 found[key >> 2] = version.node
@@ -233,18 +255,25 @@ class State:
 
     def by_name(self, kind: int, type_id: int, name: str) -> Version | None:
         """The node of a type that has `name` now."""
-
-        def holds(node: Node) -> bool:
-            return node.name == name and node.type_id == type_id
-
-        key = self._tail.names.get((kind, type_id, name))
-        return self._look_up(() if key is None else (key,), name_key, (kind, type_id, name), kind, holds)
+        triple = (kind, type_id, name)
+        key = self._tail.names.get(triple) or self._kept_names.get(triple)
+        if key is not None:
+            version = self._tail.nodes.get(key) or self._kept.get(key)
+            if version is not None and version.node.name == name:
+                return version
+        version = self._look_up(name_key, triple, lambda node: node.name == name and node.type_id == type_id)
+        if version is not None:
+            self._kept_names[triple] = version.node.id << 2 | kind
+        return version
 
     def by_external(self, kind: int, external_id: str) -> Version | None:
         """The node of a kind that has `external_id` now."""
         key = self._tail.externals.get((kind, external_id))
-        keys = () if key is None else (key,)
-        return self._look_up(keys, external_key, (kind, external_id), kind, lambda n: n.external_id == external_id)
+        if key is not None:
+            version = self._tail.nodes[key]
+            if version.node.external_id == external_id:
+                return version
+        return self._look_up(external_key, (kind, external_id), lambda node: node.external_id == external_id)
 
     def are_names_free(self, kind: int, type_id: int, names: Sequence[str]) -> bool:
         """True if no node of the type has one of the names, False if one may have."""
@@ -266,51 +295,53 @@ class State:
         )
 
     def _are_free(self, texts: dict[int, str], find: Callable[[str], Version | None]) -> bool:
-        base = self._base
-        if base is None or not self._sealed.applied_seq or not texts:
+        base = self._lower
+        if base is None or not texts:
             return True
         # Most keys are of no node; the few that another text shares by chance are looked up one by one.
         return all(find(texts[key]) is None for key in base.known_keys(sorted(texts)))
 
     def _look_up(
-        self,
-        keys: Iterable[int],
-        make_key: Callable[..., int],
-        arguments: tuple[object, ...],
-        kind: int,
-        holds: Callable[[Node], bool],
+        self, make_key: Callable[..., int], arguments: tuple[int | str, ...], holds: Callable[[Node], bool]
     ) -> Version | None:
-        for key in keys:
-            version = self._tail.nodes[key]
-            if holds(version.node):
-                return version
-        if self._base is not None:
-            for key in self._base.candidates(make_key(*arguments)):
-                if key & 3 == kind:
-                    version_or_none = self.get(kind, key >> 2)
-                    if version_or_none is not None and holds(version_or_none.node):
-                        return version_or_none
+        """The node in Base, of the kind that `arguments` begin with, whose newest version `holds`."""
+        if self._lower is None:
+            return None
+        for key, sealed in self._lower.candidates(make_key(*arguments)):
+            if key & 3 == arguments[0]:
+                version = self._newest(key, sealed)
+                if holds(version.node):
+                    return version
         return None
+
+    def _newest(self, key: int, sealed: Version) -> Version:
+        newer = self._tail.nodes.get(key)
+        if newer is not None:
+            return newer
+        self._keep(key, sealed)
+        return sealed
 
     def by_uri(self, uri: str) -> list[Node]:
         """Artifacts that have `uri` now, by ascending id."""
-        keys = set(self._tail.keys_of_uri(uri))
-        if self._base is not None:
-            keys.update(key for key in self._base.candidates(uri_key(uri)) if key & 3 == Kind.ARTIFACT)
-        return [node for node in self.get_many(Kind.ARTIFACT, [key >> 2 for key in keys]) if node.uri == uri]
+        found = {key: self._tail.nodes[key] for key in self._tail.keys_of_uri(uri)}
+        if self._lower is not None:
+            for key, sealed in self._lower.candidates(uri_key(uri)):
+                if key & 3 == Kind.ARTIFACT:
+                    found[key] = self._newest(key, sealed)
+        return [found[key].node for key in sorted(found) if found[key].node.uri == uri]
 
     def ids_by_type(self, kind: int, type_id: int) -> list[int]:
         """Ids of the nodes of a type, ascending."""
         ids = set(self._tail.by_type.get(type_id, ()))
-        if self._base is not None:
-            ids.update(self._base.ids_by_type(type_id))
+        if self._lower is not None:
+            ids.update(self._lower.ids_by_type(type_id))
         return self._known(kind, ids)
 
     def ids_of_kind(self, kind: int) -> list[int]:
         """Ids of all nodes of a kind, ascending."""
         ids = {key >> 2 for key in list(self._tail.nodes) if key & 3 == kind}
-        if self._base is not None:
-            ids.update(key >> 2 for key in self._base.keys_of_kind(kind))
+        if self._lower is not None:
+            ids.update(key >> 2 for key in self._lower.keys_of_kind(kind))
         return self._known(kind, ids)
 
     def _known(self, kind: int, ids: set[int]) -> list[int]:
@@ -324,8 +355,8 @@ class State:
     def link(self, execution_id: int, artifact_id: int, type: int) -> StoredLink | None:
         """A link by its identity."""
         found = self._tail.inputs.get(execution_id, {}).get((artifact_id, type))
-        if found is None and self._base is not None:
-            found = self._base.link(execution_id, artifact_id, type)
+        if found is None and self._lower is not None:
+            found = self._lower.link(execution_id, artifact_id, type)
             if found is not None and found.seq > self.head:
                 raise BehindError
         return found
@@ -342,8 +373,8 @@ class State:
 
     def _in_order(self, stored: list[StoredLink], sealed: Callable[[Base], list[StoredLink]]) -> list[Link]:
         by_seq = {s.seq: s.link for s in stored}
-        if self._base is not None:
-            by_seq.update((s.seq, s.link) for s in sealed(self._base))
+        if self._lower is not None:
+            by_seq.update((s.seq, s.link) for s in sealed(self._lower))
         if by_seq and max(by_seq) > self.head:
             raise BehindError
         return [by_seq[seq] for seq in sorted(by_seq)]
@@ -352,8 +383,8 @@ class State:
         """True if the context holds the node (for a context: is its parent)."""
         key = id << 2 | kind
         seq = self._tail.members.get(context_id, {}).get(key)
-        if seq is None and self._base is not None:
-            seq = self._base.is_member(context_id, key)
+        if seq is None and self._lower is not None:
+            seq = self._lower.is_member(context_id, key)
             if seq is not None and seq > self.head:
                 raise BehindError
         return seq is not None
@@ -361,8 +392,8 @@ class State:
     def members(self, context_id: int, kind: int) -> list[int]:
         """Ids of the nodes of a kind that a context holds, ascending; contexts among them are its children."""
         pairs = dict(self._tail.members.get(context_id, {}))
-        if self._base is not None:
-            pairs.update(self._base.members(context_id))
+        if self._lower is not None:
+            pairs.update(self._lower.members(context_id))
         self._check(pairs.values())
         return sorted(key >> 2 for key in pairs if key & 3 == kind)
 
@@ -370,8 +401,8 @@ class State:
         """Ids of the contexts that hold a node, ascending; for a context these are its parents."""
         key = id << 2 | kind
         pairs = dict(self._tail.contexts.get(key, {}))
-        if self._base is not None:
-            pairs.update(self._base.contexts(key))
+        if self._lower is not None:
+            pairs.update(self._lower.contexts(key))
         self._check(pairs.values())
         return sorted(pairs)
 
@@ -388,8 +419,8 @@ class State:
     def answer(self, request_id: str) -> RequestAnswer | None:
         """What was answered to a request id."""
         stored = self._tail.answers.get(request_id)
-        if stored is None and self._base is not None:
-            stored = self._base.answer(request_id)
+        if stored is None and self._lower is not None:
+            stored = self._lower.answer(request_id)
             if stored is not None and stored.seq > self.head:
                 raise BehindError
         return None if stored is None else stored.answer

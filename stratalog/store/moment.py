@@ -35,7 +35,7 @@ class Moment(Reads):
         """The seq of this moment."""
         return self._snapshot.seq
 
-    def _check_open(self) -> None:
+    def _begin(self) -> None:
         self._check_open_of_store()
 
     def __repr__(self) -> str:

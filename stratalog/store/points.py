@@ -73,7 +73,10 @@ def in_range(id: object) -> bool:
 
 
 class HeadPoints:
-    """Point reads as of the head: each sees everything that was acknowledged before it began, by any process."""
+    """Point reads as of the head.
+
+    `refresh` comes before a read: then it sees everything that was acknowledged before it began, by any process.
+    """
 
     def __init__(self, state: State, log: LogStore, committer: Committer) -> None:
         self._state = state
@@ -86,17 +89,15 @@ class HeadPoints:
             self._committer.catch_up()
 
     def _read(self, question: Callable[..., T], *arguments: Any) -> T:
-        self.refresh()
         while True:
             try:
                 with self._state.lock:
                     return question(*arguments)
             except BehindError:
-                self._committer.catch_up()
+                self._committer.catch_up(whatever=True)
 
     def types(self) -> Types:
         """The types."""
-        self.refresh()
         return self._state.types
 
     def node(self, kind: Kind, id: int) -> Node | None:

@@ -15,9 +15,10 @@ from stratalog.eventlog.events import Artifact, Context, Execution, Kind, Link, 
 from stratalog.store.points import Points
 
 if TYPE_CHECKING:
+    from stratalog.projections.state import State
     from stratalog.query.compare import Comparison
     from stratalog.query.find import FindResult
-    from stratalog.query.lineage import Lineage
+    from stratalog.query.lineage import Lineage, StopAt
     from stratalog.query.result import Result
     from stratalog.query.snapshot import Snapshot
 
@@ -57,9 +58,13 @@ class Reads(ABC):
     def seq(self) -> int:
         """The seq of this moment: the number of events that it has seen."""
 
+    def _state_now(self) -> State | None:
+        """The state, where this moment is the head: it answers small questions quicker than the tables."""
+        return None
+
     @abstractmethod
-    def _check_open(self) -> None:
-        """Raise if the store is closed."""
+    def _begin(self) -> None:
+        """Begin a read: raise if the store is closed, and see what other processes committed since."""
 
     # ---- types
 
@@ -78,7 +83,7 @@ class Reads(ABC):
             NotFoundError: there is none.
             InvalidInputError: not exactly one of name, id and external id was given.
         """
-        self._check_open()
+        self._begin()
         kind = to_kind(kind)
         types = self._points.types()
         _one_of("get_type", name=name, id=id, external_id=external_id)
@@ -113,7 +118,7 @@ class Reads(ABC):
             external_ids: needs a kind; unknown ones are left out.
             with_system: the nine system types too.
         """
-        self._check_open()
+        self._begin()
         types = self._points.types()
         kinds = list(Kind) if kind is None else [to_kind(kind)]
         if ids is not None:
@@ -189,7 +194,7 @@ class Reads(ABC):
 
         Unknown ids, uris and external ids, a type or context that is not there, give nothing and no error.
         """
-        self._check_open()
+        self._begin()
         if uri is not None:
             uris = [uri, *(uris or ())]
         nodes: list[Node] | None = None
@@ -208,7 +213,7 @@ class Reads(ABC):
         context: int | None = None,
     ) -> list[Execution]:
         """Executions by ascending id, each once: all, or those that meet every condition given."""
-        self._check_open()
+        self._begin()
         return self._select(Kind.EXECUTION, Execution, None, ids, type, type_version, external_ids, context)
 
     def get_contexts(
@@ -225,7 +230,7 @@ class Reads(ABC):
 
         `artifact` and `execution` ask for the contexts that hold one.
         """
-        self._check_open()
+        self._begin()
         if ids is None and artifact is None and execution is None:
             return self._select(Kind.CONTEXT, Context, None, None, type, type_version, external_ids, None)
         chosen: set[int] | None = None if ids is None else set(_ids(ids))
@@ -237,19 +242,19 @@ class Reads(ABC):
 
     def get_parent_contexts(self, context_id: int) -> list[Context]:
         """The contexts right above a context, by ascending id."""
-        self._check_open()
+        self._begin()
         parents = self._points.contexts(Kind.CONTEXT, _id(context_id))
         return self._typed(Context, self._points.nodes(Kind.CONTEXT, parents))
 
     def get_child_contexts(self, context_id: int) -> list[Context]:
         """The contexts right below a context, by ascending id."""
-        self._check_open()
+        self._begin()
         children = self._points.members(_id(context_id), Kind.CONTEXT)
         return self._typed(Context, self._points.nodes(Kind.CONTEXT, children))
 
     def get_member_ids(self, context_id: int, kind: KindName) -> list[int]:
         """Ids of the nodes of a kind that a context holds, ascending; of contexts: its children."""
-        self._check_open()
+        self._begin()
         return self._points.members(context_id, to_kind(kind))
 
     def get_links(
@@ -260,7 +265,7 @@ class Reads(ABC):
         Raises:
             InvalidInputError: neither was given.
         """
-        self._check_open()
+        self._begin()
         if executions is None and artifacts is None:
             raise InvalidInputError(
                 "get_links: neither executions nor artifacts", code=ErrorCode.MISSING_FIELD, hint="give one or both"
@@ -308,7 +313,7 @@ class Reads(ABC):
         """
         from stratalog.query.find import find
 
-        self._check_open()
+        self._begin()
         return find(
             self.snapshot(),
             to_kind(kind),
@@ -348,7 +353,7 @@ class Reads(ABC):
         """
         from stratalog.query.compare import compare
 
-        self._check_open()
+        self._begin()
         return compare(
             self.snapshot(),
             to_kind(kind),
@@ -366,6 +371,8 @@ class Reads(ABC):
         direction: str = "both",
         max_hops: int | None = None,
         types: Sequence[str] | None = None,
+        stop_at: StopAt | None = None,
+        node_limit: int | None = None,
     ) -> Lineage:
         """What led to some nodes, or came of them.
 
@@ -375,6 +382,8 @@ class Reads(ABC):
             direction: `up` (sources), `down` (what came of them) or `both`.
             max_hops: how far; a hop goes over one link. None: to the end.
             types: names of the types to return; the walk goes through others.
+            stop_at: filters for nodes that are reached and not left, see `StopAt`.
+            node_limit: how many nodes are reached at most; `.is_cut` tells whether there were more.
 
         Raises:
             NotFoundError: a start is not there.
@@ -382,9 +391,18 @@ class Reads(ABC):
         """
         from stratalog.query.lineage import lineage
 
-        self._check_open()
+        self._begin()
         starts = [(to_kind(kind), id) for id in _ids(ids)]
-        return lineage(self.snapshot(), starts, direction=direction, max_hops=max_hops, types=types)
+        return lineage(
+            self.snapshot(),
+            starts,
+            direction=direction,
+            max_hops=max_hops,
+            types=types,
+            stop_at=stop_at,
+            node_limit=node_limit,
+            state=self._state_now(),
+        )
 
     def history(self, kind: KindName, id: int, *, property: str | None = None) -> Result:
         """What happened to a node, or to one of its properties: who, when, before, after, reason.
@@ -394,7 +412,7 @@ class Reads(ABC):
         """
         from stratalog.query.history import history
 
-        self._check_open()
+        self._begin()
         return history(self.snapshot(), to_kind(kind), _id(id), property=property)
 
     def sql(self, text: str, **parameters: Any) -> Result:
@@ -405,7 +423,7 @@ class Reads(ABC):
         """
         from stratalog.query.result import Result
 
-        self._check_open()
+        self._begin()
         return Result(self.snapshot().sql(text, parameters))
 
     # ---- inside
@@ -426,7 +444,7 @@ class Reads(ABC):
         type_version: str | None,
         external_id: str | None,
     ) -> N:
-        self._check_open()
+        self._begin()
         if id is not None and name is None and external_id is None:
             found = self._points.node(kind, _id(id))
             what = f"{kind.word} {id}"

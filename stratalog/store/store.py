@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from stratalog.commands.draft import Draft
 from stratalog.commands.requests import once
 from stratalog.commands.values import check_text
+from stratalog.eventlog import forks
 from stratalog.eventlog.committer import Command, Committed, Committer, Decision
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError, StorageError
 from stratalog.eventlog.events import Kind, Type
@@ -25,6 +25,7 @@ from stratalog.store.writes import Note, Writes
 
 if TYPE_CHECKING:
     from stratalog.eventlog.verify import VerifyReport
+    from stratalog.projections.state import State
     from stratalog.query.as_of import When
     from stratalog.query.diff import Diff
     from stratalog.query.result import Result
@@ -71,7 +72,7 @@ class Store(Reads, Writes):
         self._open()
 
     def _open(self) -> None:
-        self._pid = os.getpid()
+        self._fork_count = forks.count
         self._log = self._make_log()
         try:
             self._models = Models(self._log, self._folder, read_only=self.read_only)
@@ -107,25 +108,33 @@ class Store(Reads, Writes):
         try:
             if self._upkeep is not None:
                 self._upkeep.stop()
-                is_ours = self._has_written and self._pid == os.getpid()
+                is_ours = self._has_written and self._fork_count == forks.count
                 if is_ours and self._upkeep_settings.seal_at_close and not self._committer.is_dead:
                     self._upkeep.run_quietly()
         finally:
             self._models.close()
             self._log.close()
 
+    def _begin(self) -> None:
+        if self._closed or self._fork_count != forks.count:
+            self._check_open()
+        self._head_points.refresh()
+
+    def _state_now(self) -> State | None:
+        return self._state
+
     def _check_open(self) -> None:
         if self._closed:
             raise InvalidInputError(
                 "the store is closed", code=ErrorCode.STORE_CLOSED, hint="open it again with stratalog.open"
             )
-        if self._pid != os.getpid():
+        if self._fork_count != forks.count:
             self._reopen_after_fork()
 
     def _reopen_after_fork(self) -> None:
         # SQLite, DuckDB and file locks do not survive a fork: the child begins with handles of its own.
         with self._opening:
-            if self._pid != os.getpid():
+            if self._fork_count != forks.count:
                 self._has_written = False
                 self._open()
 
@@ -138,8 +147,7 @@ class Store(Reads, Writes):
     @property
     def head(self) -> int:
         """The seq of the newest event, 0 in an empty store."""
-        self._check_open()
-        self._head_points.refresh()
+        self._begin()
         return self._state.head
 
     @property
@@ -151,8 +159,7 @@ class Store(Reads, Writes):
         """The tables, pinned at the head."""
         from stratalog.query.snapshot import Snapshot
 
-        self._check_open()
-        self._head_points.refresh()
+        self._begin()
         return Snapshot(self._tables, self._tables.refresh())
 
     def as_of(self, when: When) -> Moment:
@@ -169,8 +176,7 @@ class Store(Reads, Writes):
         from stratalog.query.as_of import seq_as_of
         from stratalog.query.snapshot import Snapshot
 
-        self._check_open()
-        self._head_points.refresh()
+        self._begin()
         head = self._tables.refresh()
         seq = seq_as_of(when, self._tables, now_us=self._clock_us())
         return Moment(Snapshot(self._tables, min(seq, head)), self._check_open)
@@ -258,8 +264,7 @@ class Store(Reads, Writes):
         Raises:
             StorageError: a file could not be written; nothing is lost.
         """
-        self._check_open()
-        self._head_points.refresh()
+        self._begin()
         if self._upkeep is not None:
             self._upkeep.run()
 
@@ -269,8 +274,7 @@ class Store(Reads, Writes):
         Raises:
             StorageError: a file could not be written; nothing is lost.
         """
-        self._check_open()
-        self._head_points.refresh()
+        self._begin()
         if self._upkeep is not None:
             self._upkeep.run()
         self._tables.merge(force=True)
@@ -282,15 +286,13 @@ class Store(Reads, Writes):
         """
         from stratalog.store.reports import verify
 
-        self._check_open()
-        self._head_points.refresh()
+        self._begin()
         with self._committer.paused():
             return verify(self._log, self._models)
 
     def digests(self) -> dict[str, str]:
         """A digest of the content of every table: equal after a rebuild, a merge or a copy of the store."""
-        self._check_open()
-        self._head_points.refresh()
+        self._begin()
         return self._models.digests()
 
     def rebuild(self) -> dict[str, str]:
