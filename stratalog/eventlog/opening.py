@@ -97,7 +97,15 @@ def _make_folders(files: Files, path: str) -> None:
             files.mkdir(str(folder))
         except FileExistsError:
             continue
-        files.sync_directory(str(folder.parent))
+
+
+def _sync_above(files: Files, path: str) -> None:
+    for folder in Path(path).parents:
+        try:
+            files.sync_directory(str(folder))
+        except PermissionError:
+            # It was there before: whoever may not read it cannot have made anything in it.
+            continue
 
 
 def _is_there(files: Files, path: str) -> bool:
@@ -136,6 +144,10 @@ def _create(files: Files, path: str) -> uuid.UUID:
             if LOG_FOLDER not in names:
                 files.mkdir(f"{path}/{LOG_FOLDER}")
             create_journal(files, f"{path}/{LOG_FOLDER}", 0, log_id)
+            # All names above before FORMAT's: a folder may keep any of the changes that it was not synced for, and
+            # those above may have been made by somebody who was stopped before syncing them.
+            files.sync_directory(path)
+            _sync_above(files, path)
             replace_file(files, path, temporary_file(FORMAT_FILE), FORMAT_FILE, format_text(log_id))
             return log_id
         finally:
