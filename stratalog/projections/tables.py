@@ -391,10 +391,19 @@ class Tables:
         while self._pending:
             waiting.append(self._pending.popleft())
         fold = self._folding()
-        waiting = [(header, events) for header, events in waiting if header.commit >= fold.next_commit]
-        if waiting:
-            self._catch_up(waiting[0][0].commit)
-            self._keep(fold.commits(waiting))
+        run: list[tuple[Header, Sequence[Recorded]]] = []
+        for header, events in waiting:
+            expected = run[-1][0].commit + 1 if run else fold.next_commit
+            if header.commit < expected:
+                continue  # folded already, or handed on twice after an interruption
+            if header.commit > expected:
+                if run:
+                    self._keep(fold.commits(run))
+                    run = []
+                self._catch_up(header.commit)
+            run.append((header, events))
+        if run:
+            self._keep(fold.commits(run))
 
     def _open_engine(self) -> None:
         import duckdb
@@ -525,6 +534,7 @@ class Tables:
             known_count = len(self._unsealed)
         if not batches:
             return False
+        assert batches[0].first_seq == manifest.seq + 1, "parts follow one another without a gap"
         events = sum(batch.event_count for batch in batches)
         taken = absorbable(manifest.parts, events, event_count_max=self._settings.part_event_count)
         kept, absorbed = manifest.parts[: len(manifest.parts) - taken], manifest.parts[len(manifest.parts) - taken :]

@@ -308,6 +308,10 @@ def test_only_commits_before_the_stop_are_sealed(views: Path) -> None:
     assert manifest is not None
     assert (manifest.commit, manifest.seq) == (4, 6)
     assert tables.recent_count == history.head - 6
+    written(history, 1)
+    tables.seal()
+    assert tables.recent_count == 0
+    assert actual(Tables(history.log, views), history.head) == model(history, history.head)
 
 
 def test_a_folder_name_may_have_any_signs(tmp_path: Path) -> None:
