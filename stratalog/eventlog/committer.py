@@ -3,6 +3,9 @@
 Whoever comes first leads: it takes the log's lock, catches up with other processes, runs every waiting command in
 order against the state, appends their records with one write, releases the lock, syncs once and wakes the others.
 Nothing is acknowledged before its bytes are durable.
+
+A failed write or sync ends the committer as a writer. An interruption (Ctrl-C) does not: the state goes back to what
+is surely in the log, and the next leader reads the log to see how far the interrupted commit came.
 """
 
 from __future__ import annotations
@@ -11,13 +14,13 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
 import msgspec
 
 from stratalog.eventlog.commit import RECORD_FORMAT, Header, Record, recorded
-from stratalog.eventlog.errors import ConflictError, ErrorCode, StorageError
+from stratalog.eventlog.errors import ConflictError, ErrorCode, InvalidInputError, StorageError
 from stratalog.eventlog.events import Change, Recorded
 from stratalog.eventlog.store import LogStore
 
@@ -85,6 +88,30 @@ class _Waiter:
         self.done = False
 
 
+class _Batch:
+    """What one leader commits at once. `is_written`: some of it may be in the log; `is_durable`: all is, for ever."""
+
+    __slots__ = ("events", "is_durable", "is_written", "records", "waiters")
+
+    def __init__(self) -> None:
+        self.waiters: list[_Waiter] = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Go back to before anything was decided."""
+        self.records: list[Record] = []
+        self.events: list[tuple[Header, list[Recorded]]] = []
+        self.is_written = self.is_durable = False
+        for waiter in self.waiters:
+            waiter.answer = waiter.committed = waiter.error = None
+
+    @staticmethod
+    def finish(waiters: list[_Waiter]) -> None:
+        """Let the callers go."""
+        for waiter in waiters:
+            waiter.done = True
+
+
 class Committer:
     """Takes commands from any number of threads and commits them one by one.
 
@@ -93,7 +120,7 @@ class Committer:
         state: folds each record before the next command decides.
         clock_us: µs since 1970 UTC; a clock that goes back does not make commit times go back.
         on_durable: called, in order, with each commit that others may see: those of other processes when they are
-            met, ours once they are durable.
+            met, ours once they are durable. After an interruption one may be handed on twice.
     """
 
     def __init__(
@@ -114,6 +141,12 @@ class Committer:
         self._writer = os.urandom(16)
         self._writer_seq = 0
         self._pid = os.getpid()
+        self._published = state.next_commit
+        """Commits below this one were handed to `on_durable`."""
+        self._doubtful_stop = 0
+        """Where the commits end that a dead writer wrote last, and of which nobody knows whether they will stay."""
+        self._is_torn = False
+        """True if the state may hold half of something: it must be rewound before it is used."""
 
     @property
     def is_dead(self) -> bool:
@@ -126,23 +159,40 @@ class Committer:
         Raises:
             StorageError: the write or the sync failed; the command may or may not be found written after reopening.
             StoreError: the command refused; nothing was written.
+            BaseException: the caller was interrupted (say, by Ctrl-C); the command may or may not be found written,
+                and the committer goes on.
         """
         if self._pid != os.getpid():
             self._after_fork()
         waiter = _Waiter(command)
-        self._queue.append(waiter)
-        with self._leading:
-            # Taken by an earlier leader while this thread waited for the lock: then there is nothing left to do.
-            if not waiter.done:
-                self._lead()
+        try:
+            self._queue.append(waiter)
+            with self._leading:
+                # Done already, if an earlier leader took it while this thread waited for the lock.
+                if not waiter.done:
+                    self._lead(waiter)
+        except BaseException:
+            # Nobody waits for the answer any more, so nobody else shall run it.
+            with suppress(ValueError):
+                self._queue.remove(waiter)
+            raise
+        if not waiter.done:
+            raise self._lost()
         if waiter.error is not None:
             raise waiter.error
         return waiter.answer, waiter.committed
 
-    def catch_up(self) -> None:
-        """Fold what other processes committed since."""
+    def catch_up(self, *, whatever: bool = False) -> None:
+        """Fold what other processes committed since.
+
+        Args:
+            whatever: fold also what this writer wrote before it died, though nobody knows whether it will stay.
+        """
         with self._leading:
-            self._fold_others(self._log.head())
+            self._mend_state()
+            head = self._log.head()
+            if head > self._doubtful_stop or whatever:
+                self._fold_others(head)
 
     def paused(self) -> AbstractContextManager[Any]:
         """Let no command run inside the block; those that come wait."""
@@ -158,68 +208,103 @@ class Committer:
 
     # ---- leading
 
-    def _lead(self) -> None:
-        batch: list[_Waiter] = []
-        while self._queue:
-            batch.append(self._queue.popleft())
+    def _lead(self, own: _Waiter) -> None:
+        """Run all that wait. Errors stand in the waiters; an interruption of this thread is raised."""
+        batch = _Batch()
         try:
-            for _ in range(_ATTEMPTS_MAX):
-                try:
-                    self._commit(batch)
-                    break
-                except ConflictError:
-                    for waiter in batch:
-                        waiter.answer = waiter.committed = waiter.error = None
-            else:
-                raise ConflictError(
-                    f"lost the race for the head {_ATTEMPTS_MAX} times", hint="fewer writers at once, or try again"
-                )
-        except BaseException as error:
-            for waiter in batch:
-                waiter.error, waiter.committed = error, None
-        finally:
-            for waiter in batch:
-                waiter.done = True
+            while self._queue:
+                batch.waiters.append(self._queue.popleft())
+            try:
+                self._commit_until_done(batch)
+            except Exception as error:
+                for waiter in batch.waiters:
+                    waiter.error, waiter.committed = error, None
+            batch.finish(batch.waiters)
+        except BaseException:
+            self._interrupted(batch, own)
+            raise
 
-    def _commit(self, batch: list[_Waiter]) -> None:
+    def _commit_until_done(self, batch: _Batch) -> None:
+        for _ in range(_ATTEMPTS_MAX):
+            try:
+                self._commit(batch)
+                return
+            except ConflictError:
+                batch.forget()
+        raise ConflictError(
+            f"lost the race for the head {_ATTEMPTS_MAX} times", hint="fewer writers at once, or try again"
+        )
+
+    def _commit(self, batch: _Batch) -> None:
         if self._dead is not None:
             raise StorageError(
                 f"this writer stopped after a failure: {self._dead.message}",
                 code=ErrorCode.WRITER_DEAD,
                 hint="mend the cause, then close the store and open it again",
             ) from self._dead
+        self._mend_state()
         log, state = self._log, self._state
-        records: list[Record] = []
-        durable: list[tuple[Header, list[Recorded]]] = []
-        at = -1
+        # Whatever goes wrong from here on, the state must not keep what is not in the log.
+        self._is_torn = True
         try:
             with log.exclusive():
                 with state.lock:
                     self._fold_others(log.head())
                     at = state.next_commit
-                    for waiter in batch:
-                        self._decide(waiter, records, durable)
-                if records:
-                    log.append(at, records)
-            if records:
+                    for waiter in batch.waiters:
+                        self._decide(waiter, batch)
+                if batch.records:
+                    batch.is_written = True
+                    log.append(at, batch.records)
+            if batch.records:
                 log.sync()
-        except ConflictError:
-            state.rewind(at)
+                batch.is_durable = True
+        except (ConflictError, InvalidInputError):
+            # Nothing was written.
+            self._mend_state()
             raise
-        except BaseException as error:
-            # What the disk holds now is unknown. Readers of this process go back to what is known to be durable.
-            if records:
-                self._dead = (
-                    error
-                    if isinstance(error, StorageError)
-                    else StorageError(f"a commit was interrupted by {type(error).__name__}: {error}")
-                )
-                state.rewind(at)
+        except Exception as error:
+            if batch.is_written:
+                # What the disk holds now is unknown. Readers of this process go back to what is known to be durable.
+                self._dead = error if isinstance(error, StorageError) else StorageError(f"a commit failed: {error}")
+                self._doubtful_stop = at + len(batch.records)
+            self._mend_state()
             raise
-        for header, events in durable:
-            self._on_durable(header, events)
+        for header, events in batch.events:
+            self._publish(header, events)
+        self._is_torn = False
 
-    def _decide(self, waiter: _Waiter, records: list[Record], durable: list[tuple[Header, list[Recorded]]]) -> None:
+    def _interrupted(self, batch: _Batch, own: _Waiter) -> None:
+        """Leave the state whole, and the other threads of the batch with an answer or back in the queue."""
+        others = [waiter for waiter in batch.waiters if waiter is not own and not waiter.done]
+        own.done = True
+        self._mend_state()
+        if not batch.is_written:
+            self._queue.extendleft(reversed(others))
+            return
+        if not batch.is_durable:
+            for waiter in others:
+                waiter.error, waiter.committed = self._lost(), None
+        batch.finish(others)
+
+    @staticmethod
+    def _lost() -> StorageError:
+        return StorageError(
+            "another thread was interrupted while it committed this one's command; it may or may not be in the log",
+            hint="read before trying again, or repeat it with the same request id",
+        )
+
+    def _mend_state(self) -> None:
+        """Go back to the last commit that was handed on, if the state may hold something else."""
+        if self._is_torn:
+            self._state.rewind(self._published)
+            self._is_torn = False
+
+    def _publish(self, header: Header, events: list[Recorded]) -> None:
+        self._on_durable(header, events)
+        self._published = header.commit + 1
+
+    def _decide(self, waiter: _Waiter, batch: _Batch) -> None:
         state, command = self._state, waiter.command
         time_us = max(self._clock_us(), state.time_us)
         try:
@@ -247,8 +332,8 @@ class Committer:
         record = Record(header, [change.event for change in decision.changes])
         events = [Recorded(seq + i, c.fact, c.event.prev) for i, c in enumerate(decision.changes)]
         state.fold(header, events)
-        records.append(record)
-        durable.append((header, events))
+        batch.records.append(record)
+        batch.events.append((header, events))
         waiter.committed = Committed(header.commit, seq, record.end_seq, time_us)
 
     def _fold_others(self, head: int) -> None:
@@ -257,4 +342,4 @@ class Committer:
             for record in self._log.read(state.next_commit, head):
                 events = recorded(record)
                 state.fold(record.header, events)
-                self._on_durable(record.header, events)
+                self._publish(record.header, events)

@@ -174,7 +174,11 @@ class LocalLog:
                 self._is_fresh = False
                 self._owner = threading.get_ident()
             self._depth += 1
-        except BaseException:
+        except BaseException as error:
+            if self._depth == 0 and not isinstance(error, Exception):
+                # Interrupted (say, by Ctrl-C), perhaps with the lock in hand.
+                self._owner = 0
+                self._files.unlock(self._lock_descriptor)
             self._mutex.release()
             raise
 
@@ -299,7 +303,16 @@ class LocalLog:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
                 raise storage_error(error, self._folder, "open the journal") from error
             raise self._die(error, self._folder, "read and mend the journal") from error
+        except BaseException:
+            self._lose_place()
+            raise
         self._is_fresh = True
+
+    def _lose_place(self) -> None:
+        """Interrupted (say, by Ctrl-C): what is known of the journal may be half, so the next caller opens it anew."""
+        self._swap(None)
+        self._end_seq = None
+        self._caught, self._caught_from, self._is_caught_read = [], self._next, False
 
     def _open_newest(self) -> Journal:
         """Open the newest journal for writing; if it is ended and has no successor, make that first."""
@@ -384,9 +397,13 @@ class LocalLog:
                     bodies.append(encode_record(record))
                     events += count
             self._append_frames(bodies, events)
+            self._end_seq = records[-1].end_seq if records else self._end_seq
         except OSError as error:
             raise self._die(error, self._folder, f"append commit {at}") from error
-        self._end_seq = records[-1].end_seq if records else self._end_seq
+        except BaseException:
+            self._is_fresh = False
+            self._lose_place()
+            raise
 
     def _check_numbers(self, at: int, records: Sequence[Record]) -> None:
         seq = self._end_seq
