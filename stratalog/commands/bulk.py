@@ -10,7 +10,18 @@ from collections.abc import Sequence
 
 from stratalog.commands.draft import Draft
 from stratalog.commands.values import PROPERTY_TYPE_OF
-from stratalog.eventlog.events import INT64_MAX, INT64_MIN, KIND_OF, Kind, Node, PropertyType, Type, Value
+from stratalog.eventlog.events import (
+    INT64_MAX,
+    INT64_MIN,
+    KIND_OF,
+    ArtifactState,
+    ExecutionState,
+    Kind,
+    Node,
+    PropertyType,
+    Type,
+    Value,
+)
 
 BULK_COUNT_MIN = 64
 """From so many nodes on, the columns pay."""
@@ -18,18 +29,22 @@ BULK_COUNT_MIN = 64
 _PLAIN = {t: p for t, p in PROPERTY_TYPE_OF.items() if p not in (PropertyType.STRUCT, PropertyType.PROTO)}
 _TEXT = frozenset({str})
 _TEXT_OR_NONE = frozenset({str, type(None)})
-_STATE_TYPES = frozenset({int, type(None)})
-_STATE_COUNTS = {Kind.ARTIFACT: 7, Kind.EXECUTION: 7, Kind.CONTEXT: 0}
+_STATES: dict[Kind, type[ArtifactState] | type[ExecutionState]] = {
+    Kind.ARTIFACT: ArtifactState,
+    Kind.EXECUTION: ExecutionState,
+}
 
 
 def insert_nodes(draft: Draft, nodes: Sequence[Node]) -> list[int] | None:
     """Decide on new nodes of one kind and type, if all of them are in order; else decide nothing and return None."""
     cls, type_id = type(nodes[0]), nodes[0].type_id
     kind = KIND_OF.get(cls)
-    node_type = draft.types.get(type_id)
+    node_type = draft.types.get(type_id) if type_id.__class__ is int else None
     if kind is None or node_type is None or node_type.kind != kind:
         return None
     if any(node.id or node.type_id != type_id or node.__class__ is not cls for node in nodes):
+        return None
+    if _classes([node.type_id for node in nodes]) != {int}:
         return None
     if not (_are_fields_plain(kind, nodes) and _are_free(draft, kind, type_id, nodes)):
         return None
@@ -48,7 +63,7 @@ def insert_nodes(draft: Draft, nodes: Sequence[Node]) -> list[int] | None:
             custom_properties=dict(node.custom_properties),
             create_time_ms=time_ms,
             update_time_ms=time_ms,
-            state=node.state,
+            state=None if node.state is None else int(node.state),
             uri=node.uri,
         )
         for id, node in enumerate(nodes, first_id)
@@ -60,31 +75,46 @@ def insert_nodes(draft: Draft, nodes: Sequence[Node]) -> list[int] | None:
 
 
 def _are_fields_plain(kind: Kind, nodes: Sequence[Node]) -> bool:
-    names = {node.name for node in nodes}
-    expected = _TEXT if kind == Kind.CONTEXT else _TEXT_OR_NONE
-    if "" in names or not set(map(type, names)) <= expected:
+    # Classes are looked at one by one: equal values of several classes (1, True, 1.0) are one in a set.
+    names = [node.name for node in nodes]
+    uris = [node.uri for node in nodes]
+    if not _classes(names) <= (_TEXT if kind == Kind.CONTEXT else _TEXT_OR_NONE) or "" in names:
         return False
-    states = {node.state for node in nodes}
-    if not (set(map(type, states)) <= _STATE_TYPES and all(s is None or 0 <= s < _STATE_COUNTS[kind] for s in states)):
+    states = [node.state for node in nodes]
+    words = _STATES.get(kind)
+    if words is None:
+        return _classes(states) == _classes(uris) == {type(None)}
+    if not _classes(states) <= {int, words, type(None)} or not set(states) <= {None, *words}:
         return False
-    # True equals 1 in a set: the types are looked at one by one where there may be such a thing.
-    if states & {0, 1} and any(node.state.__class__ is bool for node in nodes):
-        return False
-    uris = {node.uri for node in nodes}
     if kind != Kind.ARTIFACT:
-        return uris == {None}
-    return "" not in uris and set(map(type, uris)) <= _TEXT_OR_NONE
+        return _classes(uris) == {type(None)}
+    return _classes(uris) <= _TEXT_OR_NONE and "" not in uris
+
+
+def _classes(values: Sequence[object]) -> set[type]:
+    return {value.__class__ for value in values}
 
 
 def _are_free(draft: Draft, kind: Kind, type_id: int, nodes: Sequence[Node]) -> bool:
     """True if all names and external ids differ, and nobody has one of them."""
     names = [node.name for node in nodes if node.name is not None]
     externals = [node.external_id for node in nodes if node.external_id is not None]
-    if not set(map(type, externals)) <= _TEXT or "" in externals:
+    if not _classes(externals) <= _TEXT or "" in externals:
         return False
     if len(set(names)) != len(names) or len(set(externals)) != len(externals):
         return False
+    if not _are_encodable(names) or not _are_encodable(externals):
+        return False
     return draft.are_names_free(kind, type_id, names) and draft.are_externals_free(kind, externals)
+
+
+def _are_encodable(texts: Sequence[str]) -> bool:
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    # Two halves of a surrogate pair do not become a whole one by standing side by side: Python keeps them apart.
+    return True
 
 
 def _fit(maps: list[dict[str, Value]], node_type: Type | None) -> bool:

@@ -281,7 +281,7 @@ class State:
         if any((kind, type_id, name) in known for name in names):
             return False
         return self._are_free(
-            {name_key(kind, type_id, name): name for name in names}, lambda name: self.by_name(kind, type_id, name)
+            names, lambda name: name_key(kind, type_id, name), lambda name: self.by_name(kind, type_id, name)
         )
 
     def are_externals_free(self, kind: int, external_ids: Sequence[str]) -> bool:
@@ -290,16 +290,21 @@ class State:
         if any((kind, external_id) in known for external_id in external_ids):
             return False
         return self._are_free(
-            {external_key(kind, external_id): external_id for external_id in external_ids},
+            external_ids,
+            lambda external_id: external_key(kind, external_id),
             lambda external_id: self.by_external(kind, external_id),
         )
 
-    def _are_free(self, texts: dict[int, str], find: Callable[[str], Version | None]) -> bool:
+    def _are_free(
+        self, texts: Sequence[str], make_key: Callable[[str], int], find: Callable[[str], Version | None]
+    ) -> bool:
         base = self._lower
         if base is None or not texts:
             return True
-        # Most keys are of no node; the few that another text shares by chance are looked up one by one.
-        return all(find(texts[key]) is None for key in base.known_keys(sorted(texts)))
+        keys = list(map(make_key, texts))
+        # Most keys are of no node; the few that a stored text has, by chance or not, are looked up one by one.
+        known = base.known_keys(sorted(set(keys)))
+        return not known or all(find(text) is None for text, key in zip(texts, keys, strict=True) if key in known)
 
     def _look_up(
         self, make_key: Callable[..., int], arguments: tuple[int | str, ...], holds: Callable[[Node], bool]
