@@ -195,9 +195,9 @@ def _speed(report: Report, chosen: Options, rows: int) -> None:
         show=harness.rate,
         more_is_better=True,
     )
-    report.at_most(
-        f"{title}, processor time a row", [part["busy"] / rows for part in found[0]], bar=None, show=harness.seconds
-    )
+    busy = [[part["busy"] / size for part in side] for side, size in zip(found, (rows, peer_rows, rows), strict=True)]
+    report.faster(f"{title}, durable and folded, processor time a row", busy[0], busy[1], bar=None)
+    report.faster(f"{title}, the same", busy[0], busy[2], bar=None, of="a bare SQLite table")
     show = harness.plain("B")
     report.at_most(f"{title}, log on disk, a row", [sizes["bench.bulk:Ours log"] / rows], bar=ROW_BYTES_BAR, show=show)
     report.at_most(f"{title}, read models on disk, a row", [sizes["bench.bulk:Ours views"] / rows], bar=None, show=show)

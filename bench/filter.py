@@ -213,8 +213,8 @@ def _against_peer(report: Report, chosen: Options, rows: int) -> None:
             harness.agree(f"{where}: count, sum", [answer["count"], answer["sum"]], [len(expected), sum(expected)])
         slow = [answer["seconds"] for answer in peers[1:]]
         title = f"10 % of {rows:,}, whole result ({len(expected):,})"
-        report.faster(f"{title}, as Arrow", [answer["seconds"] for answer in tables[1:]], slow, bar=WHOLE_BAR)
-        report.faster(f"{title}, as structs", [answer["seconds"] for answer in nodes[1:]], slow, bar=None)
+        report.faster(f"{title}, as structs", [answer["seconds"] for answer in nodes[1:]], slow, bar=WHOLE_BAR)
+        report.faster(f"{title}, as Arrow", [answer["seconds"] for answer in tables[1:]], slow, bar=None)
         report.note(f"columns of that table: {', '.join(tables[0]['columns'])}")
         pages, peer_pages = harness.alternate(
             2 * chosen.repeats + 1,

@@ -36,6 +36,7 @@ def main() -> int:
                 side.call("open", path=path)
                 side.call("steps", count=20)
         table.call("open", path=paths[2])
+        before = [side.call("busy") if side else 0.0 for side in (ours, peer)]
         found = harness.alternate(
             chosen.repeats,
             lambda: ours.call("steps", count=count),
@@ -53,6 +54,12 @@ def main() -> int:
             more_is_better=True,
             of="bare table",
         )
+        after = [side.call("busy") if side else 0.0 for side in (ours, peer)]
+        busy = [
+            (end - begin) / (chosen.repeats * steps)
+            for begin, end, steps in zip(before, after, (count, peer_count), strict=True)
+        ]
+        report.faster("processor time of a step, requests made", busy[:1], busy[1:] if peer else [], bar=None)
         report.show("p50 of a step", " against ".join(_quantiles(side, 0.5) for side in found[:2] if side))
         report.show("p99 of a step", " against ".join(_quantiles(side, 0.99) for side in found[:2] if side))
         total, peer_total = 20 + chosen.repeats * count, 20 + chosen.repeats * peer_count

@@ -19,7 +19,7 @@ WRITERS = 8
 PROCESSES_BAR = 15.0
 P99_BAR_S = 0.020
 THREADS_BAR = 12.0
-OUR_RATE_MAX, PEER_RATE_MAX = 4000, 600
+OUR_RATE_MAX, PEER_RATE_MAX = 2500, 600
 """Steps a second for which each client makes requests beforehand: more than any client here can do."""
 
 
@@ -82,11 +82,14 @@ def _clients(side: str, path: str, python: str | None) -> list[Remote]:
 
 
 def _round(clients: list[Remote], span: float, rate_max: int) -> dict[str, Any]:
-    most = int(rate_max * span)
     # The requests of eight clients are made on few cores, before the common start.
-    start = time.time() + 0.5 + len(clients) * most * 60e-6
     for client in clients:
-        client.send("steps_until", start=start, end=start + span, most=most)
+        client.send("make", count=int(rate_max * span))
+    for client in clients:
+        client.receive()
+    start = time.time() + 0.2
+    for client in clients:
+        client.send("steps_until", start=start, end=start + span)
     parts = [client.receive() for client in clients]
     # Clients end with the call that runs at the end: what they did in the span, and the rest of their last calls.
     latencies = [value for part in parts for value in part["latencies"]]

@@ -93,10 +93,14 @@ class OurSteps:
         put = self.store.put_execution
         return _clocked(lambda request: put(*request), self.requests(count))
 
-    def steps_until(self, start: float, end: float, most: int) -> dict[str, Any]:
+    def make(self, count: int) -> None:
+        """Make the requests of the next `steps_until`."""
+        self.waiting = self.requests(count)
+
+    def steps_until(self, start: float, end: float) -> dict[str, Any]:
         """Record steps from `start` to `end` (Unix times); seconds of each, and how often a call had to be repeated."""
         put = self.store.put_execution
-        return {"latencies": _until(lambda request: put(*request), self.requests(most), start, end), "retries": 0}
+        return {"latencies": _until(lambda request: put(*request), self.waiting, start, end), "retries": 0}
 
     def steps_by_threads(self, threads: int, count: int) -> dict[str, Any]:
         """Record `count` steps by each of several threads of this process."""
@@ -119,6 +123,10 @@ class OurSteps:
         for thread in running:
             thread.join()
         return {"seconds": time.perf_counter() - begin, "latencies": [value for part in found for value in part]}
+
+    def busy(self) -> float:
+        """Processor seconds of this process so far."""
+        return time.process_time()
 
     def counts(self) -> list[int]:
         """How many executions, artifacts and links the store holds."""
@@ -213,11 +221,19 @@ class PeerSteps:
         """Record `count` steps, one after another; seconds of each."""
         return _clocked(self._put, self.requests(count))
 
-    def steps_until(self, start: float, end: float, most: int) -> dict[str, Any]:
+    def make(self, count: int) -> None:
+        """Make the requests of the next `steps_until`."""
+        self.waiting = self.requests(count)
+
+    def steps_until(self, start: float, end: float) -> dict[str, Any]:
         """Record steps from `start` to `end` (Unix times); seconds of each, and how often a call had to be repeated."""
         self.retries = 0
-        latencies = _until(self._put, self.requests(most), start, end)
+        latencies = _until(self._put, self.waiting, start, end)
         return {"latencies": latencies, "retries": self.retries}
+
+    def busy(self) -> float:
+        """Processor seconds of this process so far."""
+        return time.process_time()
 
     def counts(self) -> list[int]:
         """How many executions, artifacts and links the file holds."""
@@ -270,8 +286,6 @@ def _clocked(call: Any, requests: list[Any]) -> list[float]:
 
 
 def _until(call: Any, requests: list[Any], start: float, end: float) -> list[float]:
-    if time.time() >= start:
-        raise RuntimeError("the requests were not ready in time; give a later start")
     while time.time() < start:
         time.sleep(0.001)
     clock = time.perf_counter
@@ -282,4 +296,4 @@ def _until(call: Any, requests: list[Any], start: float, end: float) -> list[flo
         begin = clock()
         call(request)
         found.append(clock() - begin)
-    raise RuntimeError(f"{len(requests)} requests were done before the end; give more")
+    raise RuntimeError(f"{len(requests)} requests were done before the end; make more")
