@@ -149,12 +149,9 @@ def _tell(message: str, hint: str | None, code: ErrorCode) -> int:
 def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:
     if not value or context.resilient_parsing:
         return
-    from importlib.metadata import PackageNotFoundError, version
+    from stratalog import __version__
 
-    try:
-        click.echo(f"stratalog {version('stratalog')}")
-    except PackageNotFoundError:
-        click.echo("stratalog (not installed)")
+    click.echo(f"stratalog {__version__}")
     context.exit()
 
 

@@ -35,7 +35,8 @@ def run(small: SmallStore, monkeypatch: pytest.MonkeyPatch) -> Run:
 def environment(small: SmallStore) -> dict[str, str]:
     """The environment of a process that works on the small store."""
     path = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("STRATALOG")}
+    # Buffered as it is for users, whatever the tests themselves run with.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STRATALOG", "PYTHONUNBUF"))}
     return kept | {"STRATALOG_URI": str(small.path), "PYTHONPATH": path}
 
 

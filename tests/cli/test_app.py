@@ -145,10 +145,12 @@ def test_a_folder_that_is_no_store_is_told(run: Run, tmp_path: Path) -> None:
     assert "code: not_a_store" in result.stderr
 
 
-def test_a_damaged_log_ends_with_7(run: Run, small: SmallStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_views", [True, False], ids=["found by verify", "found on opening"])
+def test_a_damaged_log_ends_with_7(run: Run, small: SmallStore, tmp_path: Path, has_views: bool) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(small.path, copy)
-    shutil.rmtree(copy / "views")
+    if not has_views:
+        shutil.rmtree(copy / "views")
     segment = next((copy / "log").glob("*.parquet"))
     data = bytearray(segment.read_bytes())
     data[len(data) // 2] ^= 0xFF

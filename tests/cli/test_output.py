@@ -199,3 +199,18 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(environment: dict[str,
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(60) == 141
+
+
+def test_a_reader_that_is_gone_before_the_first_line_is_no_error_either(environment: dict[str, str]) -> None:
+    """The output fits into the buffer: the pipe breaks when it is flushed, and must not break again at exit."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stratalog", "ls", "types"], stdout=writer, stderr=subprocess.PIPE, env=environment
+    )
+    os.close(writer)
+
+    _, told = process.communicate(timeout=60)
+
+    assert told == b""
+    assert process.returncode == 141

@@ -35,7 +35,7 @@ def test_every_option_that_the_reference_names_exists() -> None:
             command = app.get_command(context, name)
         assert command is not None
         known = {word for parameter in command.params for word in parameter.opts}
-        assert set(re.findall(r"`(--[a-z-]+)", SECTIONS[name])) <= known, name
+        assert set(re.findall(r"`(--[a-z_-]+)", SECTIONS[name])) <= known, name
 
 
 def test_options_of_the_program_and_exit_codes_stand_in_the_reference() -> None:

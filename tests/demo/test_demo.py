@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -108,25 +109,14 @@ def printed_commands(printed: str) -> list[str]:
     return re.findall(r"^ {2}\$ (stratalog .*)$", joined, re.M)
 
 
-def test_each_answer_is_what_its_command_prints_in_a_shell(played: Played, tmp_path: Path) -> None:
-    """Run in a real shell, with nothing but the store's URI in the environment."""
-    shim = tmp_path / "stratalog"
-    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m stratalog "$@"\n')
-    shim.chmod(0o755)
-    environment = {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "PYTHONPATH": str(PROJECT),
-        "STRATALOG_URI": str(played.folder),
-    }
+def test_each_command_that_it_prints_can_be_typed(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     commands = printed_commands(played.printed)
+    monkeypatch.setenv("STRATALOG_URI", str(played.folder))
 
     assert len(commands) == 8
-    script = "\n".join(f"echo '== {i}'; {command} || echo FAILED" for i, command in enumerate(commands))
-    done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, timeout=300)
-
-    assert done.stderr == ""
-    assert "FAILED" not in done.stdout
-    lineage, compare, up, now, then, diff, history, verify = re.split(r"^== \d+\n", done.stdout, flags=re.M)[1:]
+    results = [CliRunner().invoke(app, shlex.split(command)[1:]) for command in commands]
+    assert [(result.exit_code, result.stderr) for result in results] == [(0, "")] * 8
+    lineage, compare, up, now, then, diff, history, verify = (result.stdout for result in results)
     assert [line.split("\t")[3] for line in lineage.splitlines()[1:]] == [
         "wine-logistic-r1", "wine-neighbours-r1", "wine-forest-r1",
     ]  # fmt: skip
@@ -137,6 +127,25 @@ def test_each_answer_is_what_its_command_prints_in_a_shell(played: Played, tmp_p
     assert "digits-svm-r1" in diff
     assert "release-bot" in history
     assert "verdict\tok" in verify
+
+
+def test_the_lines_can_be_pasted_into_a_shell(played: Played, tmp_path: Path) -> None:
+    """The longest of them, as printed: with its quotes and the line breaks behind backslashes."""
+    shim = tmp_path / "stratalog"
+    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m stratalog "$@"\n')
+    shim.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": str(PROJECT),
+        "STRATALOG_URI": str(played.folder),
+    }
+    found = re.search(r"^ {2}\$ (stratalog compare (?:.*\\\n)+.*)$", played.printed, re.M)
+    assert found is not None
+
+    done = subprocess.run(["sh", "-c", found[1]], env=environment, capture_output=True, text=True, timeout=300)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1 + 5
 
 
 def test_what_it_prints_fits_a_hundred_columns_and_says_where_to_go_on(played: Played) -> None:
