@@ -13,6 +13,7 @@ from stratalog.eventlog import merge as merge_module
 from stratalog.eventlog import reader as reader_module
 from stratalog.eventlog import sealing as sealing_module
 from stratalog.eventlog.files import Bytes, Files
+from stratalog.eventlog.folder import list_log
 from stratalog.eventlog.journal import Journal, JournalFile, Scan
 from stratalog.eventlog.segment import SegmentWriter
 from stratalog.eventlog.stores.local import LocalLog
@@ -102,12 +103,9 @@ def the_doubtful_end_is_not_written_again(patch: Patch) -> None:
     recover = Journal.recover
 
     def trusting(journal: Journal) -> Scan:
-        write = journal_module.write_all
-        journal_module.write_all = lambda *_: None
-        try:
+        with pytest.MonkeyPatch.context() as inside:
+            inside.setattr(journal_module, "write_all", lambda *_: None)
             return recover(journal)
-        finally:
-            journal_module.write_all = write
 
     patch.setattr(Journal, "recover", trusting)
 
@@ -203,7 +201,7 @@ def parts_go_before_the_merged_segment_is_durable(patch: Patch) -> None:
     def hasty(files: Files, folder: str, log_id: Any, settings: Any) -> Any:
         made = merge_once(files, folder, log_id, settings)
         if made is not None:
-            for part in merge_module.list_log(files, folder).segments:
+            for part in list_log(files, folder).segments:
                 if made.covers(part):
                     files.unlink(f"{folder}/{part.file}")
         return made

@@ -122,7 +122,8 @@ class Simulation:
 
     def live(self) -> None:
         rng = self.rng
-        self.writers = writers = []
+        writers: list[Writer | None] = []
+        self.writers = writers
         writers.extend(self.begin() for _ in range(rng.randint(1, 3)))
         for _ in range(rng.randint(1, 50)):
             self.files.now_s += rng.choice((0.0, 0.1, 10.0))

@@ -7,7 +7,7 @@ import pytest
 from tests.eventlog.crash import mutants
 from tests.eventlog.crash.simulation import FailingSyncs, ManyKills, Meddling, Simulation, ViolationError, lives
 
-SOONEST = {
+SOONEST: dict[mutants.Mutant, type[Simulation]] = {
     mutants.the_doubtful_end_is_not_written_again: FailingSyncs,
     mutants.a_failed_writer_goes_on: FailingSyncs,
     mutants.no_sync_of_the_folder_on_first_use: ManyKills,
