@@ -108,19 +108,28 @@ class State:
         self._reset()
 
     def _reset(self) -> None:
-        sealed = self._sealed
-        self.head = sealed.applied_seq
-        self.next_commit = sealed.applied_commit
-        self.time_us = sealed.time_us
-        self.types = Types(self._sealed_types)
+        """Make the Tail anew from Base's stamp and `_recent`.
+
+        Everything is made aside and put in place at the end: others look at `head` and `next_commit` without the lock.
+        """
+        sealed, recent = self._sealed, self._recent
+        tail, types = Tail(sealed.next_ids), Types(self._sealed_types)
+        for _, events in recent:
+            tail.fold(events)
+        for seq, type in tail.types:
+            types.put(seq, type)
         self._lower = self._base if sealed.applied_commit else None  # else the Tail holds everything
         self._kept: dict[int, Version] = {}
         self._kept_names: dict[tuple[int, int, str], int] = {}
-        self._tail = Tail(sealed.next_ids)
-        self.next_ids = self._tail.next_ids
-        self.recent_event_count = 0
-        for header, events in self._recent:
-            self._fold(header, events)
+        self._tail, self.types, self.next_ids = tail, types, tail.next_ids
+        self.recent_event_count = sum(len(events) for _, events in recent)
+        if recent:
+            header, events = recent[-1]
+            self.head = header.first_seq + len(events) - 1
+            self.next_commit = header.commit + 1
+            self.time_us = header.time_us
+        else:
+            self.head, self.next_commit, self.time_us = sealed.applied_seq, sealed.applied_commit, sealed.time_us
 
     # ---- folding
 

@@ -245,6 +245,19 @@ class Tables:
             if is_held:
                 self._seal_held(stop)
 
+    def adopt(self) -> None:
+        """Let go of commits that another process has sealed meanwhile."""
+        with self._lock:
+            if self._fold is not None:
+                self._advance()
+                return
+            manifest = None if self._folder is None else manifests.load(self._folder, self._log)
+            if manifest is not None:
+                while self._pending and self._pending[0][0].commit < manifest.commit:
+                    self._pending.popleft()
+                self._first_seen = self._pending[0][0].first_seq if self._pending else 0
+                self._last_seen = self._last_seen if self._pending else 0
+
     def merge(self, *, force: bool = False) -> bool:
         """Make the next merged files of the parts, if they are due by the settings or by `force`.
 

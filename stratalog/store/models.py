@@ -14,10 +14,12 @@ from stratalog.eventlog.store import LogStore
 from stratalog.eventlog.stores.local import LocalLog
 from stratalog.projections import base as bases
 from stratalog.projections.base import Base
+from stratalog.projections.manifest import locked
 from stratalog.projections.state import State
 from stratalog.projections.tables import Tables
 
 BASE_FILE = "base.sqlite"
+LOCK_FILE = "upkeep-lock"
 _FOLD_EVENTS = 100_000
 """A long log is folded into Base in pieces of so many events, which bounds the memory of a rebuild."""
 
@@ -51,20 +53,35 @@ class Models:
         if self._base is not None:
             self._base.close()
 
-    def seal(self) -> None:
+    def seal(self, *, wait: bool) -> bool:
         """Seal the log, move what is durable into Base and parts, and merge what is due.
+
+        One process at a time does it; the others only let go of what it has sealed.
+
+        Args:
+            wait: wait for another process that is at it, instead of leaving it to that one.
+
+        Returns:
+            False if it was left to another process.
 
         Raises:
             StorageError, OSError, sqlite3.Error: a file could not be written; nothing is lost.
         """
         assert isinstance(self.log, LocalLog)
-        self.log.seal()
-        self.log.merge()
-        self.log.sweep()
-        stop = self._sealed_stop()
-        self.state.absorb(stop)
-        self.tables.seal()
-        self.tables.merge()
+        assert self.folder is not None
+        with locked(self.folder / LOCK_FILE, wait=wait) as is_held:
+            if is_held:
+                self.log.seal()
+                self.log.merge()
+                self.log.sweep()
+                stop = self._sealed_stop()
+                self.state.absorb(stop)
+                self.tables.seal(stop)
+                self.tables.merge()
+            else:
+                self.state.adopt()
+                self.tables.adopt()
+            return is_held
 
     def rebuild(self) -> None:
         """Throw both away and fold the log again; no command may run meanwhile."""

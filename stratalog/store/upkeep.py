@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time as clock
 
 import msgspec
 
 from stratalog.eventlog.errors import StorageError
 from stratalog.store.models import Models
+
+_PAUSE_S = 0.25
+"""So long a process leaves the upkeep to another one that is at it, before it looks again."""
 
 
 class UpkeepSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +39,7 @@ class Upkeep:
         self._running = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopped = False
+        self._next_try = 0.0
         self.last_error: Exception | None = None
         """Why the last round failed, None if it did not; the next round tries again."""
 
@@ -44,26 +49,30 @@ class Upkeep:
         if waiting < self._settings.seal_events or self._stopped:
             return
         if waiting >= self._settings.wait_events:
-            self.run_quietly()
-        elif not self._running.locked():
+            self.run_quietly(wait=True)
+        elif not self._running.locked() and clock.monotonic() >= self._next_try:
             thread = self._thread
             if thread is None or not thread.is_alive():
                 self._thread = threading.Thread(target=self.run_quietly, name="stratalog-upkeep", daemon=True)
                 self._thread.start()
 
-    def run(self) -> None:
+    def run(self, *, wait: bool = True) -> None:
         """One round now.
+
+        Args:
+            wait: wait for another process that is at it, instead of leaving it to that one.
 
         Raises:
             StorageError, OSError, sqlite3.Error: a file could not be written; nothing is lost.
         """
         with self._running:
-            self._models.seal()
+            if not self._models.seal(wait=wait):
+                self._next_try = clock.monotonic() + _PAUSE_S
 
-    def run_quietly(self) -> None:
+    def run_quietly(self, *, wait: bool = False) -> None:
         """One round now; a failure is kept in `last_error`: the log has every byte, and the next round tries again."""
         try:
-            self.run()
+            self.run(wait=wait)
             self.last_error = None
         except (StorageError, OSError, sqlite3.Error) as error:
             self.last_error = error
