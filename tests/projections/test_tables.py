@@ -174,6 +174,12 @@ def test_files_out_of_use_go_after_the_grace(views: Path) -> None:
     in_use = {file.name for file in manifest.files()}
     assert not (first - in_use) & {path.name for path in views.glob("*.parquet")}
     assert actual(patient, 7) == model(history, 7)
+    for _ in range(2):  # until those that the patient one read are gone, too
+        time.sleep(0.02)
+        written(history, 1)
+        hasty.merge(force=True)
+    assert actual(patient, 7) == model(history, 7)
+    assert actual(patient, history.head) == model(history, history.head)
 
 
 def test_a_log_that_lost_its_end_gets_new_tables(views: Path) -> None:
@@ -312,6 +318,22 @@ def test_only_commits_before_the_stop_are_sealed(views: Path) -> None:
     tables.seal()
     assert tables.recent_count == 0
     assert actual(Tables(history.log, views), history.head) == model(history, history.head)
+
+
+def test_what_is_newer_than_a_merge_still_hides_what_was_merged(views: Path) -> None:
+    history = History()
+    tables = Tables(history.log, views, settings=TablesSettings(merge_row_count_min=1))
+    history.followers.append(tables)
+    history.commit([Artifact(id=1, properties={"x": 1}), Artifact(id=2, properties={"x": 2})])
+    history.commit([Artifact(id=1, properties={"x": 3})])
+    tables.refresh()
+    tables.seal(1)
+
+    assert tables.merge()
+
+    assert tables.recent_count == 1
+    for seq in range(history.head + 1):
+        assert actual(tables, seq) == model(history, seq)
 
 
 def test_a_folder_name_may_have_any_signs(tmp_path: Path) -> None:
