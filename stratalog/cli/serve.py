@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import signal
-import threading
-from types import FrameType
 
 import click
 
 from stratalog.cli.command import Command
 from stratalog.cli.options import as_of_option, reading, store_option
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError
+
+_STOPPING = {signal.SIGTERM, signal.SIGINT}
 
 
 @click.command(
@@ -76,19 +76,18 @@ def serve(
         insecure=insecure,
     )
     where = folder or uri
-    stopping = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # signal's
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
     is_reading = read_only or when is not None
-    opened = reading(where, when) if is_reading else stratalog.open(where, actor=actor)
-    with opened as reads, server.serve(reads, settings) as running:
-        click.echo(f"listening on {running.address}")
-        stopping.wait()
-        click.echo("stopping", err=True)
+    # Blocked in every thread from here on, so that none but `sigwait` is given them: a handler would only run when the
+    # main thread wakes, which a signal that another thread takes does not bring about.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        opened = reading(where, when) if is_reading else stratalog.open(where, actor=actor)
+        with opened as reads, server.serve(reads, settings) as running:
+            click.echo(f"listening on {running.address}")
+            signal.sigwait(_STOPPING)
+            click.echo("stopping", err=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 __all__ = ["serve"]

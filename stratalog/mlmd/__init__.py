@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stratalog.mlmd import errors
     from stratalog.mlmd.client import ListOptions, MetadataStore, OrderByField
+    from stratalog.mlmd.pool import proto
     from stratalog.mlmd.server import ServerSettings, serve
 
 _HOMES = {
     "ListOptions": "client",
     "MetadataStore": "client",
     "OrderByField": "client",
+    "proto": "pool",
     "ServerSettings": "server",
     "serve": "server",
 }
@@ -28,10 +30,6 @@ def __getattr__(name: str) -> object:
 
     if name == "errors":
         return importlib.import_module("stratalog.mlmd.errors")
-    if name == "proto":
-        from stratalog.mlmd.pool import proto
-
-        return proto
     if name not in _HOMES:
         raise AttributeError(f"module 'stratalog.mlmd' has no attribute {name!r}")
     value: object = getattr(importlib.import_module(f"stratalog.mlmd.{_HOMES[name]}"), name)
