@@ -108,7 +108,7 @@ LOOP["self"] = LOOP
         ((1,), "tuple"),
         (b"bytes", "bytes"),
         (1j, "complex"),
-        (object(), "object"),
+        pytest.param(object(), "object", id="an object"),
         (object, "type"),
         (2**63, "does not fit into 64 bits"),
         (-(2**63) - 1, "does not fit into 64 bits"),

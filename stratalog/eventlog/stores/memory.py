@@ -44,7 +44,7 @@ class MemoryLog:
     def sync(self) -> None:
         """Nothing to do: memory is as durable as it gets."""
 
-    def segments(self, start: int = 0, stop: int | None = None) -> Sequence[Segment]:
+    def segments(self, start: int = 0, stop: int | None = None) -> Sequence[Segment]:  # noqa: ARG002
         """None: nothing is sealed."""
         return ()
 
