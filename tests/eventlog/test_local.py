@@ -325,6 +325,38 @@ def test_one_sync_makes_everything_before_it_durable(tmp_path: Path) -> None:
     log.close()
 
 
+class FailingReads(CountingFiles):
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_failing = False
+
+    def pread(self, descriptor: int, size: int, offset: int) -> bytes:
+        if self.is_failing:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().pread(descriptor, size, offset)
+
+
+def test_a_failure_to_catch_up_does_not_forget_what_waits_for_its_sync(tmp_path: Path) -> None:
+    files = FailingReads()
+    log = LocalLog(tmp_path, files=files)
+    append_all(log, history(1))
+    with log.exclusive():
+        log.append(1, history(2)[1:])
+    files.is_failing, files.syncs = True, 0
+    with log.exclusive(), pytest.raises(StorageError, match="Too many open files"):
+        log.head()
+    assert log.durable() == 1
+
+    log.sync()
+
+    assert files.syncs == 1
+    assert log.durable() == 2
+    files.is_failing = False
+    append_all(log, history(3)[2:])
+    assert list(log.read()) == history(3)
+    log.close()
+
+
 def test_in_group_durability_a_sync_comes_soon_and_not_at_once(tmp_path: Path) -> None:
     files = CountingFiles()
     log = LocalLog(tmp_path, files=files, durability="group", group_ms=50)

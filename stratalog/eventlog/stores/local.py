@@ -130,6 +130,7 @@ class LocalLog:
         self._caught: list[Record] = []
         self._caught_from = 0
         self._is_caught_read = False
+        self._is_place_lost = False
         self._syncer: threading.Thread | None = None
         self._closing = threading.Event()
         self._reader = LogReader(self._files, self._folder, self._id, self._settings)
@@ -288,18 +289,17 @@ class LocalLog:
         if self._is_fresh:
             return
         try:
-            journal = self._journal or self._open_newest()
+            journal = self._journal
+            if journal is None or self._is_place_lost:
+                journal = self._open_newest()
             before = journal.commit
             for found in journal.catch_up(self._settings.probe_bytes):
                 self._take(journal, before, found.bodies)
                 before += len(found.bodies)
             while journal.is_ended:
                 journal = self._open_newest()
-        except StoreError:
-            self._swap(None)
-            raise
         except OSError as error:
-            self._swap(None)
+            self._lose_place()
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
                 raise storage_error(error, self._folder, "open the journal") from error
             raise self._die(error, self._folder, "read and mend the journal") from error
@@ -309,8 +309,11 @@ class LocalLog:
         self._is_fresh = True
 
     def _lose_place(self) -> None:
-        """Interrupted (say, by Ctrl-C): what is known of the journal may be half, so the next caller opens it anew."""
-        self._swap(None)
+        """After damage or an interruption, what is known of the journal may be half: the next caller opens it anew.
+
+        The file stays open until then, because another thread may be about to sync what it appended to it.
+        """
+        self._is_place_lost = True
         self._end_seq = None
         self._caught, self._caught_from, self._is_caught_read = [], self._next, False
 
@@ -325,8 +328,13 @@ class LocalLog:
             if not listing.journals:
                 raise self._missing_journal()
             journal = Journal(files, folder, listing.journals[-1], self._id, self._settings.grow_bytes)
+            try:
+                found = journal.recover()
+            except BaseException:
+                journal.close()
+                raise
+            # Only now: a sync of the new descriptor would not tell of failures before it was opened.
             self._swap(journal)
-            found = journal.recover()
             if self._next < journal.start:
                 # Commits before this journal are read from their files, by whoever wants them.
                 self._caught, self._caught_from = [], journal.start
@@ -341,6 +349,7 @@ class LocalLog:
                         f"{listing.stop - 1}",
                         hint="the journal is damaged: restore it from a copy",
                     )
+                self._is_place_lost = False
                 return journal
             create_journal(files, folder, max(journal.commit, listing.stop), self._id)
 
