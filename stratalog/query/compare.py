@@ -10,7 +10,7 @@ from stratalog.eventlog.events import INT64_MAX, Kind
 from stratalog.projections.names import METRIC_KIND
 from stratalog.query.filter import parse_filter
 from stratalog.query.filter_fields import suggestion
-from stratalog.query.points import Reader
+from stratalog.query.points import Reader, one_of, packed, unnested
 from stratalog.query.result import Result
 from stratalog.query.values import (
     GROUPS,
@@ -93,16 +93,16 @@ def compare(
         InvalidInputError: the filter is wrong, a column or group does not exist, or both ids and filter were given.
         NotFoundError: one of the ids is not there.
     """
+    import pyarrow as pa
+
     if ids is not None and where is not None:
         raise InvalidInputError("compare: ids and where given where at most one of them was expected")
     groups = _groups(include)
-    order = "n.id"
     parameters: dict[str, object] = {}
-    if ids is not None:
-        keys = _keys(snapshot, kind, ids)
-        parameters = {"keys": keys}
-        hits = "SELECT unnest($keys::BIGINT[]) AS nkey, unnest(range(len($keys))) AS place"
-        order = "hits.place"
+    wanted_ids = None if ids is None else list(dict.fromkeys(ids))
+    if wanted_ids is not None:
+        parameters = {"keys": packed(_keys(snapshot, kind, wanted_ids))}
+        hits = f"SELECT {unnested('keys')} AS nkey"
     else:
         selection = parse_filter(where, kind).select(snapshot)
         hits, parameters = selection.sql, selection.parameters
@@ -110,8 +110,11 @@ def compare(
     wanted = GROUPS if columns is not None else tuple(group for group in GROUPS if group in groups)
     found = _values(snapshot, kind, start, parameters, wanted)
     shown = _shown(snapshot, kind, found, columns, "attributes" in groups)
-    table = snapshot.query(_sql(snapshot, start, found, shown, order), parameters)
+    table = snapshot.query(_sql(snapshot, start, found, shown), parameters)
     table = with_times(table.rename_columns([column.name for column in shown]))
+    if wanted_ids is not None:
+        places = {id: place for place, id in enumerate(sorted(wanted_ids))}
+        table = table.take(pa.array([places[id] for id in wanted_ids], pa.int64()))
     return Comparison(_different(table) if only_different else table)
 
 
@@ -122,19 +125,18 @@ def _groups(include: Iterable[str]) -> set[str]:
     return groups
 
 
-def _keys(snapshot: Reader, kind: Kind, ids: Iterable[int]) -> list[int]:
-    """The nkeys of ids, each once, in order; all of them must be there."""
-    unique = dict.fromkeys(ids)
-    keys = [id << 2 | kind for id in unique if 0 < id <= INT64_MAX >> 2]
+def _keys(snapshot: Reader, kind: Kind, ids: list[int]) -> list[int]:
+    """The nkeys of ids; all of them must be there."""
+    keys = [id << 2 | kind for id in ids if 0 < id <= INT64_MAX >> 2]
     present = snapshot.query(
-        f"SELECT nkey FROM {snapshot.table('node')} WHERE nkey IN (SELECT unnest($keys::BIGINT[]))", {"keys": keys}
+        f"SELECT nkey FROM {snapshot.table('node')} WHERE nkey IN (SELECT {unnested('keys')})", {"keys": packed(keys)}
     )
-    missing = unique.keys() - {nkey >> 2 for nkey in present["nkey"].to_pylist()}
+    missing = set(ids) - {nkey >> 2 for nkey in present["nkey"].to_pylist()}
     if missing:
         shown = ", ".join(map(str, sorted(missing)[:10])) + (", ..." if len(missing) > 10 else "")
         raise NotFoundError(
             f"compare: no {kind.word} {shown} as of seq {snapshot.seq}",
-            hint=f"{len(missing)} of {len(unique)} ids are not there; find the ids by a filter",
+            hint=f"{len(missing)} of {len(ids)} ids are not there; find the ids by a filter",
         )
     return keys
 
@@ -144,24 +146,31 @@ def _values(
 ) -> list[_Found]:
     """The names that the nodes have values of, by group and name."""
     found: list[_Found] = []
-    if "properties" in groups or "custom_properties" in groups:
+    for group, custom in (("properties", False), ("custom_properties", True)):
+        numbers = snapshot.names.numbers(int(kind), custom) if group in groups else {}
+        if numbers:
+            rows = snapshot.query(
+                f"{start} SELECT nid, list_sort(list(DISTINCT t)) AS types FROM {snapshot.table('prop')}"
+                f" WHERE {one_of('nid', numbers.values())} AND nkey IN (SELECT nkey FROM hits) GROUP BY nid",
+                parameters,
+            ).to_pylist()
+            types = {row["nid"]: frozenset(row["types"]) for row in rows}
+            found += [
+                _Found(ValueName(group, name), nid, types[nid]) for name, nid in sorted(numbers.items()) if nid in types
+            ]
+    numbers = snapshot.names.numbers(METRIC_KIND, False) if "metrics" in groups and kind is Kind.EXECUTION else {}
+    if numbers:
         rows = snapshot.query(
-            f"{start} SELECT nid, custom, name, list_sort(list(t)) AS types FROM"
-            f" (SELECT nid, t FROM {snapshot.table('prop')} WHERE nkey IN (SELECT nkey FROM hits) GROUP BY nid, t)"
-            f" JOIN {snapshot.table('prop_name')} USING (nid) GROUP BY nid, custom, name ORDER BY custom, name",
+            f"{start} SELECT DISTINCT nid FROM {snapshot.table('point')}"
+            f" WHERE {one_of('nid', numbers.values())} AND run * 4 + 2 IN (SELECT nkey FROM hits)",
             parameters,
         ).to_pylist()
-        for row in rows:
-            group = "custom_properties" if row["custom"] else "properties"
-            if group in groups:
-                found.append(_Found(ValueName(group, row["name"]), row["nid"], frozenset(row["types"])))
-    if "metrics" in groups and kind is Kind.EXECUTION:
-        rows = snapshot.query(
-            f"{start} SELECT nid, name FROM {snapshot.table('prop_name')} WHERE kind = {METRIC_KIND} AND nid IN"
-            f" (SELECT nid FROM {snapshot.table('point')} WHERE run * 4 + 2 IN (SELECT nkey FROM hits)) ORDER BY name",
-            parameters,
-        ).to_pylist()
-        found += [_Found(ValueName("metrics", row["name"]), row["nid"], frozenset()) for row in rows]
+        there = {row["nid"] for row in rows}
+        found += [
+            _Found(ValueName("metrics", name), nid, frozenset())
+            for name, nid in sorted(numbers.items())
+            if nid in there
+        ]
     return found
 
 
@@ -210,7 +219,7 @@ def _value_sql(found: _Found) -> str:
     return f"points.m{found.nid}" if found.value.group == "metrics" else f"props.p{found.nid}"
 
 
-def _sql(snapshot: Reader, start: str, found: list[_Found], shown: list[_Column], order: str) -> str:
+def _sql(snapshot: Reader, start: str, found: list[_Found], shown: list[_Column]) -> str:
     used = {column.sql for column in shown}
     properties = {each.nid: each.types for each in found if each.types and _value_sql(each) in used}
     metrics = [each.nid for each in found if not each.types and _value_sql(each) in used]
@@ -222,7 +231,7 @@ def _sql(snapshot: Reader, start: str, found: list[_Found], shown: list[_Column]
     columns = ", ".join(f"{column.sql} AS c{i}" for i, column in enumerate(shown))
     return (
         f"{start} SELECT {columns} FROM hits JOIN {snapshot.table('node')} AS n USING (nkey)"
-        f" JOIN {snapshot.table('type')} AS y ON y.id = n.type_id AND y.kind = n.kind{joins} ORDER BY {order}"
+        f" JOIN {snapshot.table('type')} AS y ON y.id = n.type_id AND y.kind = n.kind{joins} ORDER BY n.id"
     )
 
 

@@ -15,7 +15,7 @@ from stratalog.query.filter import Filter, parse_filter
 from stratalog.query.filter_fields import MEMBERSHIP, suggestion
 from stratalog.query.nodes import load_nodes
 from stratalog.query.page_token import Place, open_token
-from stratalog.query.points import Reader, last_points
+from stratalog.query.points import Reader, last_points, one_of
 from stratalog.query.result import Result
 from stratalog.query.values import (
     ValueName,
@@ -251,9 +251,8 @@ def _columns(
     start = f"WITH page AS MATERIALIZED ({page})"
     joins = ""
     if properties:
-        chosen = ", ".join(map(str, properties))
         found = snapshot.query(
-            f"{start} SELECT nid, t FROM {snapshot.table('prop')} WHERE nid IN ({chosen})"
+            f"{start} SELECT nid, t FROM {snapshot.table('prop')} WHERE {one_of('nid', properties)}"
             " AND nkey IN (SELECT nkey FROM page) GROUP BY ALL ORDER BY ALL",
             parameters,
         ).to_pylist()

@@ -39,7 +39,7 @@ def history(snapshot: Reader, kind: Kind, id: int, *, property: str | None = Non
     """
     key = id << 2 | kind if 0 < id <= INT64_MAX >> 2 else -1
     _check_there(snapshot, kind, id, key)
-    parts = [_versions(snapshot, key)]
+    parts = [f"SELECT * FROM ({_versions(snapshot, key)})"]
     if kind is Kind.EXECUTION:
         parts.append(_points(snapshot, id))
     if property is None:
@@ -70,16 +70,16 @@ def _check_there(snapshot: Reader, kind: Kind, id: int, key: int) -> None:
 
 def _versions(snapshot: Reader, key: int) -> str:
     condition = f"nkey = {key}"
-    versions = f"(SELECT seq, prev FROM {snapshot.table('node_all')} WHERE {condition})"
-    fields = field_rows(snapshot, condition)
-    after = f"SELECT seq AS key, nkey, place, field, value FROM ({fields})"
+    after = "SELECT seq AS key, nkey, place, field, value FROM fields"
     before = (
-        f"SELECT v.seq AS key, f.nkey AS nkey, f.place AS place, f.field AS field, f.value AS value"
-        f" FROM ({fields}) AS f JOIN {versions} AS v ON v.prev = f.seq"
+        "SELECT v.seq AS key, f.nkey AS nkey, f.place AS place, f.field AS field, f.value AS value"
+        " FROM fields AS f JOIN versions AS v ON v.prev = f.seq"
     )
     return (
-        "SELECT key AS seq, place, CASE WHEN v.prev IS NULL THEN 'created' ELSE 'changed' END AS change, field, before,"
-        f" after FROM ({differences(after, before)}) AS d JOIN {versions} AS v ON v.seq = d.key"
+        f"WITH fields AS MATERIALIZED ({field_rows(snapshot, condition)}), versions AS MATERIALIZED"
+        f" (SELECT seq, prev FROM {snapshot.table('node_all')} WHERE {condition})"
+        " SELECT key AS seq, place, CASE WHEN v.prev IS NULL THEN 'created' ELSE 'changed' END AS change, field,"
+        f" before, after FROM ({differences(after, before)}) AS d JOIN versions AS v ON v.seq = d.key"
         f" QUALIFY {KEEP_TELLING.format(key='key')}"
     )
 

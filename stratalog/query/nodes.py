@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from stratalog.eventlog.events import NODE_CLASSES, Kind, Node, PropertyType, Proto, Value
-from stratalog.query.points import Reader
+from stratalog.query.points import Reader, packed, unnested
 
 _proto: msgspec.msgpack.Decoder[Proto] = msgspec.msgpack.Decoder(Proto)
 _struct: msgspec.msgpack.Decoder[dict[str, Any]] = msgspec.msgpack.Decoder(dict[str, Any])
@@ -24,8 +24,8 @@ def load_nodes(snapshot: Reader, kind: Kind, ids: Iterable[int]) -> list[Node]:
     keys = sorted({id << 2 | kind for id in ids})
     if not keys:
         return []
-    parameters = {"keys": keys}
-    chosen = "(SELECT unnest($keys::BIGINT[]))"
+    parameters = {"keys": packed(keys)}
+    chosen = f"(SELECT {unnested('keys')})"
     nodes = snapshot.query(
         "SELECT id, type_id, name, external_id, create_ms, update_ms, state, uri"
         f" FROM {snapshot.table('node')} WHERE nkey IN {chosen} ORDER BY id",

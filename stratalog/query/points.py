@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -14,6 +16,10 @@ class Names(Protocol):
 
     def get(self, kind: int, custom: bool, name: str) -> int | None:
         """The number of a name, None if no event has used it."""
+        ...
+
+    def numbers(self, kind: int, custom: bool) -> Mapping[str, int]:
+        """Name -> number, for one kind of node and one of its two sets of properties."""
         ...
 
 
@@ -43,16 +49,44 @@ class Reader(Relations, Protocol):
         ...
 
 
-def last_points(snapshot: Relations, nids: Iterable[int]) -> str:
-    """SQL for the last values of metrics, by step, then time, then seq: columns nkey, nid, v."""
+def last_points(snapshot: Relations, nids: Iterable[int], hits: str | None = None) -> str:
+    """SQL for the last values of metrics, by step, then time, then seq: columns nkey (of the execution), nid, v.
+
+    Args:
+        snapshot: where to look.
+        nids: the numbers of the metrics.
+        hits: a relation with the column nkey: only of these executions.
+    """
     points = snapshot.table("point")
-    chosen = ", ".join(str(int(nid)) for nid in nids)
-    # Two passes: max by step is far cheaper over all points than a maximum of structs; the second pass is small.
-    last = (
-        f"SELECT l.run, l.nid, max(l.step) AS step FROM {points} AS l WHERE l.nid IN ({chosen}) GROUP BY l.run, l.nid"
-    )
+    chosen = one_of("nid", nids)
+    if hits is not None:
+        chosen += f" AND run IN (SELECT nkey >> 2 FROM {hits})"
+    # A maximum of structs costs three times one of numbers: only the last step of longer curves gets there.
     return (
-        f"SELECT q.run * 4 + 2 AS nkey, q.nid AS nid, arg_max(q.v, {{'ts': q.ts, 'seq': q.seq, 'v': q.v}}) AS v"
-        f" FROM {points} AS q JOIN ({last}) AS l ON l.run = q.run AND l.nid = q.nid AND l.step = q.step"
-        f" WHERE q.nid IN ({chosen}) GROUP BY q.run, q.nid"
+        "SELECT run * 4 + 2 AS nkey, nid, v FROM ("
+        "WITH ends AS MATERIALIZED (SELECT run, nid, max(step) AS step, count(*) AS n, max(v) AS v"
+        f" FROM {points} WHERE {chosen} GROUP BY run, nid)"
+        " SELECT run, nid, v FROM ends WHERE n = 1 UNION ALL"
+        " SELECT q.run, q.nid, arg_max(q.v, {'ts': q.ts, 'seq': q.seq, 'v': q.v}) AS v"
+        f" FROM (SELECT * FROM {points} WHERE {chosen}) AS q JOIN (SELECT run, nid, step FROM ends WHERE n > 1) AS e"
+        " ON e.run = q.run AND e.nid = q.nid AND e.step = q.step GROUP BY q.run, q.nid)"
     )
+
+
+def one_of(column: str, numbers: Iterable[int]) -> str:
+    """SQL: a column is one of some numbers, at least one. A range is filtered in the scan, a list only after it."""
+    chosen = sorted(numbers)
+    span = f"{column} BETWEEN {int(chosen[0])} AND {int(chosen[-1])}"
+    if len(chosen) == chosen[-1] - chosen[0] + 1:
+        return f"({span})"
+    return f"({span} AND {column} IN ({', '.join(str(int(number)) for number in chosen)}))"
+
+
+def unnested(parameter: str) -> str:
+    """SQL of the integers in a parameter that `packed` made."""
+    return f"unnest(from_json(${parameter}, '[\"BIGINT\"]'))"
+
+
+def packed(numbers: Iterable[int]) -> str:
+    """Integers as one value to bind: a long list binds many times slower than its text is read."""
+    return msgspec.json.encode(list(numbers)).decode()

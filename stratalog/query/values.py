@@ -14,7 +14,7 @@ from stratalog.eventlog.errors import ErrorCode, InvalidInputError
 from stratalog.eventlog.events import ArtifactState, ExecutionState, Kind, PropertyType
 from stratalog.projections.names import METRIC_KIND
 from stratalog.query.filter_fields import suggestion
-from stratalog.query.points import Relations, last_points
+from stratalog.query.points import Relations, last_points, one_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,9 +96,8 @@ def pivot(types: Mapping[int, frozenset[int]], snapshot: Relations, hits: str) -
         hits: SQL of a relation with the column nkey.
     """
     cells = ", ".join(f"{cell(nid, found)} AS p{nid}" for nid, found in types.items())
-    chosen = ", ".join(map(str, types))
     return (
-        f"SELECT nkey, {cells} FROM {snapshot.table('prop')} WHERE nid IN ({chosen})"
+        f"SELECT nkey, {cells} FROM {snapshot.table('prop')} WHERE {one_of('nid', types)}"
         f" AND nkey IN (SELECT nkey FROM {hits}) GROUP BY nkey"
     )
 
@@ -106,10 +105,7 @@ def pivot(types: Mapping[int, frozenset[int]], snapshot: Relations, hits: str) -
 def metric_pivot(nids: Sequence[int], snapshot: Relations, hits: str) -> str:
     """SQL that spreads last values of metrics into columns `m<nid>`, one row an execution that has one: nkey first."""
     cells = ", ".join(f"max(CASE WHEN nid = {nid} THEN v END) AS m{nid}" for nid in nids)
-    return (
-        f"SELECT nkey, {cells} FROM ({last_points(snapshot, nids)})"
-        f" WHERE nkey IN (SELECT nkey FROM {hits}) GROUP BY nkey"
-    )
+    return f"SELECT nkey, {cells} FROM ({last_points(snapshot, nids, hits)}) GROUP BY nkey"
 
 
 def state_word(kind: Kind, column: str) -> str:

@@ -124,7 +124,7 @@ class Evaluation:
     def __init__(self, world: World, kind: Kind, node: Node, chosen: dict[str, Any]) -> None:
         self.world, self.kind, self.node, self.chosen = world, kind, node, chosen
 
-    def boolean(self, tree: Tree) -> bool | None:
+    def boolean(self, tree: Tree) -> Any:
         match tree:
             case ("and", terms):
                 values = [self.boolean(term) for term in terms]
@@ -173,7 +173,7 @@ class Evaluation:
             case ("metrics", name):
                 return self.world.metrics[self.node.id, name]
             case ("properties" | "custom_properties" as which, name, *value_field):
-                value = getattr(self.node, which)[name]
+                value = (self.node.properties if which == "properties" else self.node.custom_properties)[name]
                 wanted = {"int_value": int, "double_value": float, "string_value": str, "bool_value": bool}
                 return value if not value_field else as_exact_type(value, wanted[value_field[0]])
             case (attribute,):
@@ -182,7 +182,7 @@ class Evaluation:
         word, neighbour = alias.rpartition("_")[0], self.chosen[alias]
         if word == "events":
             field = {"type": "type", "milliseconds_since_epoch": "time_ms"}.get(name, name)
-            value = getattr(neighbour, field)
+            value = getattr(neighbour, str(field))
             return {int(t): t.name for t in LinkType}[value] if name == "type" else value
         kind = NEIGHBOUR_KIND[word]
         return self._attribute(kind, self.world.nodes[kind, neighbour], name)
@@ -206,13 +206,13 @@ def as_exact_type(value: Any, wanted: type) -> Any:
     return value if type(value) is wanted else None
 
 
-def as_type(value: Any, wanted: type) -> Any:
+def as_type(value: Any, wanted: type[Any]) -> Any:
     if wanted is float:
         return value if type(value) in (int, float) else None
     return as_exact_type(value, wanted)
 
 
-def compare(operator: str, a: Any, b: Any) -> bool | None:
+def compare(operator: str, a: Any, b: Any) -> Any:
     """NULL unless both are numbers, both texts or both booleans."""
     for wanted in (float, str, bool):
         x, y = as_type(a, wanted), as_type(b, wanted)
@@ -298,6 +298,7 @@ def _filters(kind: Kind) -> st.SearchStrategy[Tree]:
     text = st.one_of(text_field, _literals(_TEXTS))
     boolean_value = st.one_of(bool_field, _literals(st.booleans()))
 
+    enum_fields: list[tuple[tuple[str, ...], list[str]]]
     enum_fields = [((f,), STATE_WORDS[kind]) for f in ("state", "last_known_state") if kind is Kind.EXECUTION]
     enum_fields += [(("state",), STATE_WORDS[kind])] if kind is Kind.ARTIFACT else []
     enum_fields += [((e, "type"), EVENT_WORDS) for e in events]
@@ -408,20 +409,19 @@ def histories(draw: st.DrawFn) -> History:
             for id in range(1, counts[kind] + 1):
                 if _ and draw(st.booleans()):
                     continue
-                history.commit(
-                    cls(
-                        id=id,
-                        type_id=10 * kind + draw(st.integers(0, 1)),
-                        name=draw(st.none() | _TEXTS),
-                        external_id=draw(st.none() | _TEXTS),
-                        uri=draw(st.none() | _TEXTS) if kind is Kind.ARTIFACT else None,
-                        state=draw(st.none() | st.integers(0, 6)) if kind is not Kind.CONTEXT else None,
-                        properties=draw(_MAPS),
-                        custom_properties=draw(_MAPS),
-                        create_time_ms=draw(st.sampled_from([0, 1, 2, 5000])),
-                        update_time_ms=draw(st.sampled_from([0, 1, 2, 5000])),
-                    )
+                fact: Any = cls(
+                    id=id,
+                    type_id=10 * kind + draw(st.integers(0, 1)),
+                    name=draw(st.none() | _TEXTS),
+                    external_id=draw(st.none() | _TEXTS),
+                    uri=draw(st.none() | _TEXTS) if kind is Kind.ARTIFACT else None,
+                    state=draw(st.none() | st.integers(0, 6)) if kind is not Kind.CONTEXT else None,
+                    properties=draw(_MAPS),
+                    custom_properties=draw(_MAPS),
+                    create_time_ms=draw(st.sampled_from([0, 1, 2, 5000])),
+                    update_time_ms=draw(st.sampled_from([0, 1, 2, 5000])),
                 )
+                history.commit(fact)
         if _ == 0:
             _draw_links(draw, history, counts)
     return history

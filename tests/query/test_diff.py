@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from stratalog.eventlog.errors import InvalidInputError
-from stratalog.eventlog.events import Kind
+from stratalog.eventlog.events import Artifact, Kind, Type
 from stratalog.query.diff import diff
 from tests.query.conftest import AsOf
 from tests.query.filter_model import histories
@@ -61,13 +61,30 @@ def test_nothing_changed_in_no_time(as_of: AsOf) -> None:
     assert diff(as_of("start"), as_of("runs"))
 
 
+def test_a_field_is_told_with_its_last_change() -> None:
+    history = History()
+    history.commit(Type(kind=1, id=10, name="Model"))
+    start = history.commit(Artifact(id=1, type_id=10, properties={"a": 1, "b": 1, "c": 1}))
+    history.commit(Artifact(id=1, type_id=10, properties={"a": 2, "b": 2, "c": 2}), actor="bob")
+    history.commit(Artifact(id=1, type_id=10, properties={"a": 3, "b": 2, "c": 1}), actor="eve")
+    history.commit(Artifact(id=1, type_id=10, properties={"a": 3, "b": 2, "c": 1}, name="n"), actor="ada")
+
+    rows = diff(PlainSnapshot(history, start), PlainSnapshot(history)).fields.to_pylist()
+
+    assert [(r["field"], r["before"], r["after"], r["actor"], r["seq"]) for r in rows] == [
+        ("name", None, '"n"', "ada", start + 3),
+        ("properties.a", "1", "3", "eve", start + 2),
+        ("properties.b", "1", "2", "bob", start + 1),
+    ]
+
+
 def test_the_other_way_round_is_refused(as_of: AsOf) -> None:
     with pytest.raises(InvalidInputError, match="lies before") as raised:
         diff(as_of("head"), as_of("runs"))
     assert raised.value.hint == "give the earlier moment first"
 
 
-@settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(history=histories(), data=st.data())
 def test_a_diff_is_the_difference_of_two_worlds(history: History, data: st.DataObject) -> None:
     low = data.draw(st.integers(0, history.seq))

@@ -25,7 +25,7 @@ from tests.query.graph import History, PlainSnapshot, real_snapshot
 A, E, C = Kind.ARTIFACT, Kind.EXECUTION, Kind.CONTEXT
 
 
-@pytest.fixture(scope="module", params=["plain", "recent", "merged"])
+@pytest.fixture(scope="module", params=["plain", "merged"])
 def snapshot(request: pytest.FixtureRequest) -> Reader:
     history = History()
     history.commit(

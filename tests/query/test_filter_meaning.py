@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 
 from stratalog.eventlog.events import Kind
 from stratalog.query.filter import parse_filter
+from stratalog.query.points import Reader
 from tests.query.filter_model import World, as_text, filters, histories
 from tests.query.graph import History, PlainSnapshot, real_snapshot
 
-SNAPSHOTS = [PlainSnapshot, real_snapshot, partial(real_snapshot, merged=True)]
+SNAPSHOTS: list[Callable[[History, int], Reader]] = [PlainSnapshot, real_snapshot, partial(real_snapshot, merged=True)]
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
