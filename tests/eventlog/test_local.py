@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from stratalog.eventlog.commit import Record, check_sequence
@@ -635,7 +636,8 @@ def test_readers_see_each_commit_once_while_files_are_sealed_merged_and_swept(tm
     failures: list[BaseException] = []
 
     def keep_up() -> None:
-        upkeep = LocalLog(tmp_path, settings=SMALL)
+        # The sweep must not be quicker than a writer between making a file and giving it its name.
+        upkeep = LocalLog(tmp_path, settings=msgspec.structs.replace(SMALL, grace_s=1.0))
         try:
             while not is_done.is_set():
                 upkeep.seal()
