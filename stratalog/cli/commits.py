@@ -74,13 +74,13 @@ def _short_row(row: dict[str, Any]) -> Row:
 
 
 def _of_entity(store: Store, entity: str, commits: pa.Table, when: str | None) -> pa.Table:
+    """Those of some commits that touched a node."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     moment = store if when is None else store.as_of(when)
     kind, id = resolve(moment, parse_reference([entity]))
     touched = set(moment.history(kind, id).arrow()["commit"].to_pylist())
-    return commits.filter(pc.is_in(commits["commit"], value_set=pa.array(sorted(touched), commits["commit"].type)))
+    return commits.filter(pa.array([commit in touched for commit in commits["commit"].to_pylist()], pa.bool_()))
 
 
 __all__ = ["log"]

@@ -79,9 +79,8 @@ def divide(sample: Sample, *, test_share: float, seed: int) -> Parts:
     """Split a sample at random, each class in the same share."""
     from sklearn.model_selection import train_test_split
 
-    train_features, test_features, train_labels, test_labels = train_test_split(
-        sample.features, sample.labels, test_size=test_share, random_state=seed, stratify=sample.labels
-    )
+    divided: Any = train_test_split(*sample, test_size=test_share, random_state=seed, stratify=sample.labels)
+    train_features, test_features, train_labels, test_labels = divided
     return Parts(Sample(train_features, train_labels), Sample(test_features, test_labels))
 
 

@@ -95,7 +95,8 @@ def _network(parts: Parts, seed: int, *, hidden: int, learning_rate: float, epoc
 def _machine(parts: Parts, _: int, *, C: float, gamma: float) -> Trained:  # noqa: N803  # scikit-learn's name
     from sklearn.svm import SVC
 
-    return Trained(SVC(C=C, gamma=gamma).fit(*parts.train), {})
+    model = SVC(C=C).set_params(gamma=gamma)  # a number is as good as a word here, which its types do not say
+    return Trained(model.fit(*parts.train), {})
 
 
 FAMILIES: dict[str, Callable[..., Trained]] = {

@@ -145,6 +145,7 @@ def test_log_of_one_entity(run: Run, small: SmallStore) -> None:
     assert reasons == ["the best so far", "try 1"]
     assert [row["reason"] for row in table(run("log", "--entity", "artifact/2", "--as-of", small.moment))] == ["try 1"]
     assert [row["reason"] for row in table(run("log", "--entity", "artifact/Model:first", "-n", 1))] == reasons[:1]
+    assert table(run("log", "--entity", "artifact/2", "--actor", "nobody")) == []
 
 
 # ---- compare, lineage, history, diff
