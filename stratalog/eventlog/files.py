@@ -240,6 +240,26 @@ def read_file(files: Files, path: str) -> bytes:
         files.close(descriptor)
 
 
+def create_temporary(files: Files, path: str) -> int:
+    """Open a new, half-made file, locked for as long as it is open: no sweep takes it from a living process."""
+    descriptor = files.open(path, CREATE_EMPTY)
+    files.lock(descriptor)
+    return descriptor
+
+
+def is_abandoned(files: Files, path: str) -> bool:
+    """True if no process has a half-made file open any more.
+
+    Raises:
+        FileNotFoundError: it is not there (any more).
+    """
+    descriptor = files.open(path, READ)
+    try:
+        return files.try_lock(descriptor)
+    finally:
+        files.close(descriptor)
+
+
 def replace_file(files: Files, folder: str, temporary: str, name: str, data: Bytes) -> None:
     """Give `data` the name `name` in `folder`, durably: readers see the old file or the whole new one.
 
@@ -247,17 +267,17 @@ def replace_file(files: Files, folder: str, temporary: str, name: str, data: Byt
         OSError: nothing has changed, or (when only the folder's sync failed) the name may not last.
     """
     path = f"{folder}/{temporary}"
-    descriptor = files.open(path, CREATE_EMPTY)
+    descriptor = create_temporary(files, path)
     try:
         write_all(files, descriptor, data, 0)
         # Bytes before the name: a named file is whole.
         files.sync_all(descriptor)
+        files.rename(path, f"{folder}/{name}")
     except OSError:
         discard(files, path)
         raise
     finally:
         files.close(descriptor)
-    files.rename(path, f"{folder}/{name}")
     files.sync_directory(folder)
 
 
@@ -345,7 +365,7 @@ class FileReader(io.RawIOBase):
 
 
 class FileWriter(io.RawIOBase):
-    """A new file that grows by `write`, in steps of 1 MiB, over `Files`; pyarrow writes segments through this.
+    """A new, half-made file that grows by `write`, in steps of 1 MiB; pyarrow writes segments through this.
 
     After a failed write every other one is refused, so that no caller's clean-up can write on.
     """
@@ -355,7 +375,7 @@ class FileWriter(io.RawIOBase):
     def __init__(self, files: Files, path: str) -> None:
         super().__init__()
         self._files = files
-        self.descriptor = files.open(path, CREATE_EMPTY)
+        self.descriptor = create_temporary(files, path)
         self._waiting: list[bytes] = []
         self._waiting_size = 0
         self._written = 0

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from stratalog.eventlog.commit import leaf_hash
 from stratalog.eventlog.errors import CorruptLogError
-from stratalog.eventlog.files import Files
+from stratalog.eventlog.files import Files, is_abandoned
 from stratalog.eventlog.folder import Listing, SegmentName, list_log
 from stratalog.eventlog.segment import SCHEMA, OpenSegment, SegmentInfo, SegmentWriter, written_by
 from stratalog.eventlog.settings import LogSettings
@@ -184,9 +184,10 @@ def _plain(table: pa.Table) -> pa.Table:
 
 
 def sweep(files: Files, folder: str, settings: LogSettings) -> int:
-    """Remove segments that a longer one covers, and half-made files, once they are older than the grace.
+    """Remove segments that a longer one covers, and half-made files that their maker left, once the grace is over.
 
-    The covering segment must be that old too: a reader may still be about to open what it covers.
+    It runs from when the covering segment was made, for a reader may still be about to open what that covers, and from
+    the last change of a half-made file.
 
     Returns:
         The number of files removed.
@@ -197,11 +198,7 @@ def sweep(files: Files, folder: str, settings: LogSettings) -> int:
         ages = [_age_s(files, f"{folder}/{o.file}") for o in listing.segments if o.covers(segment)]
         if any(age is not None and age >= settings.grace_s for age in ages):
             covered.append(segment.file)
-    stale = [
-        name
-        for name in listing.temporaries
-        if (age := _age_s(files, f"{folder}/{name}")) is not None and age >= settings.grace_s
-    ]
+    stale = [name for name in listing.temporaries if _is_stale(files, f"{folder}/{name}", settings.grace_s)]
     if covered:
         # The names of the covering files must last before those that they cover go.
         files.sync_directory(folder)
@@ -213,6 +210,13 @@ def sweep(files: Files, folder: str, settings: LogSettings) -> int:
         except FileNotFoundError:
             continue
     return removed
+
+
+def _is_stale(files: Files, path: str, grace_s: float) -> bool:
+    try:
+        return files.stat(path).age_s >= grace_s and is_abandoned(files, path)
+    except FileNotFoundError:
+        return False
 
 
 def _age_s(files: Files, path: str) -> float | None:

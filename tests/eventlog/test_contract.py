@@ -55,11 +55,12 @@ class SealedLog(LocalLog):
         if not self._is_mine():
             self.seal()
             self.merge()
+            self.sweep()
 
 
 class TestLocalLogThatIsSealedAllTheTime(LogContract):
     @pytest.fixture
     def log(self, tmp_path: Path) -> Iterator[SealedLog]:
-        log = SealedLog(tmp_path / "store", settings=LogSettings(merge_count=3))
+        log = SealedLog(tmp_path / "store", settings=LogSettings(merge_count=3, grace_s=0.05))
         yield log
         log.close()

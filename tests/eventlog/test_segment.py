@@ -225,6 +225,15 @@ def test_covered_segments_and_half_made_files_are_swept_after_the_grace(tmp_path
     assert (tmp_path / "notes.txt").exists()
 
 
+def test_a_file_that_is_being_made_is_never_swept(tmp_path: Path) -> None:
+    writer = SegmentWriter(LOCAL_FILES, str(tmp_path), SMALL)
+
+    assert sweep(LOCAL_FILES, str(tmp_path), SMALL) == 0
+
+    assert len(list(tmp_path.iterdir())) == 1
+    writer.close()
+
+
 def test_the_root_grows_leaf_by_leaf() -> None:
     leaves = [bytes([number]) * 32 for number in range(40)]
     tree = TreeRoot()

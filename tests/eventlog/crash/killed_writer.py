@@ -16,7 +16,7 @@ from stratalog.eventlog.stores.local import LocalLog
 from tests.eventlog.records import make_record
 
 SETTINGS = LogSettings(
-    rotate_bytes=100_000, rotate_events=300, direct_segment_bytes=60_000, grow_bytes=8192, merge_count=3, grace_s=1.0
+    rotate_bytes=100_000, rotate_events=300, direct_segment_bytes=60_000, grow_bytes=8192, merge_count=3, grace_s=0.3
 )
 
 
