@@ -137,7 +137,7 @@ class Columns:
         self._learn(rows, nodes)
         found = {
             NODE.name: _concat(NODE, [flat.node_table() for flat in nodes]),
-            PROP.name: _prop_table(nodes, self.names),
+            PROP.name: _concat(PROP, [table for flat in nodes for table in _prop_tables(flat, self.names)]),
             PROP_NAME.name: _from_rows(PROP_NAME, self.names.rows(known)),
             LINK.name: _concat(LINK, [_link_table(rows[link.cls], link) for link in _LINKS if link.cls in rows]),
         }
@@ -286,31 +286,65 @@ class _TypeNumbers(dict[type, int]):
 _TYPE_NUMBERS = _TypeNumbers({bool: _BOOLEAN, int: _INT, float: _DOUBLE, str: _STRING, dict: _STRUCT, Proto: _PROTO})
 
 
-def _prop_table(nodes: list[_Flat], names: PropertyNames) -> pa.Table:
-    """The values of all nodes, in the order of their names' numbers and, for one name, of the events."""
-    nids, values, nkeys, seqs = [], [], [], []
-    for flat in nodes:
-        sets = ((False, flat.properties, flat.keys), (True, flat.custom_properties, flat.custom_keys))
-        for custom, dicts, keys in sets:
-            if keys:
-                numbers = names.numbers(flat.kind, custom)
-                sizes = _ints(map(len, dicts), flat.count)
-                nids.append(np.fromiter(map(numbers.__getitem__, keys), np.int32, len(keys)))
-                values.append(chain.from_iterable(map(dict.values, dicts)))
-                nkeys.append(np.repeat(flat.nkeys, sizes))
-                seqs.append(np.repeat(flat.seqs, sizes))
-    if not nids:
-        return _empty(PROP)
-    nid = np.concatenate(nids)
-    count = len(nid)
+UNIFORM_NODE_COUNT = 64
+"""From so many nodes with the same names on, each name is made a column by itself."""
+
+
+def _prop_tables(flat: _Flat, names: PropertyNames) -> list[pa.Table]:
+    """The values of nodes of one kind, grouped by their names and, for one name, in the order of the events."""
+    tables: list[pa.Table] = []
+    sets = ((False, flat.properties, flat.keys), (True, flat.custom_properties, flat.custom_keys))
+    for custom, dicts, keys in sets:
+        if not keys:
+            continue
+        numbers = names.numbers(flat.kind, custom)
+        values = list(chain.from_iterable(map(dict.values, dicts)))
+        first = list(dicts[0])
+        if flat.count >= UNIFORM_NODE_COUNT and keys == first * flat.count:
+            for place, name in enumerate(first):
+                tables.append(_one_name(flat, numbers[name], values[place :: len(first)]))
+        else:
+            sizes = _ints(map(len, dicts), flat.count)
+            nids = np.fromiter(map(numbers.__getitem__, keys), np.int32, len(keys))
+            tables.append(_many_names(nids, np.repeat(flat.nkeys, sizes), np.repeat(flat.seqs, sizes), values))
+    return tables
+
+
+def _one_name(flat: _Flat, nid: int, values: list[Any]) -> pa.Table:
+    """One value of every node, all under one name."""
+    nids = np.full(flat.count, nid, np.int32)
+    classes = set(map(type, values))
+    if len(classes) > 1:
+        return _many_names(nids, flat.nkeys, flat.seqs, values)
+    number = _TYPE_NUMBERS[classes.pop()]
+    typed: dict[str, Any] = {"i": pa.int64(), "d": pa.float64(), "s": pa.string(), "b": pa.binary()}
+    typed = {name: pa.nulls(flat.count, kind) for name, kind in typed.items()}
+    if number in (_INT, _BOOLEAN):
+        typed["i"] = np.fromiter(values, np.int64, flat.count)
+    elif number == _DOUBLE:
+        typed["d"] = np.fromiter(values, np.float64, flat.count)
+    elif number == _STRING:
+        typed["s"] = values
+    else:
+        typed["s"], typed["b"] = list(map(_shown, values)), list(map(encode_payload, values))
+    return _table(PROP, [nids, flat.nkeys, flat.seqs, np.full(flat.count, number, np.int8), *typed.values()])
+
+
+def _many_names(
+    nids: np.ndarray[Any, Any], nkeys: np.ndarray[Any, Any], seqs: np.ndarray[Any, Any], values: list[Any]
+) -> pa.Table:
+    """Values under any names and of any types."""
     # A stable sort of 16-bit keys is a radix sort, several times as fast as one of 32-bit keys.
-    order = np.argsort(nid.astype(np.uint16) if len(names) < 2**16 else nid, kind="stable")
-    flat_values = list(chain.from_iterable(values))
-    kinds = np.fromiter(map(_TYPE_NUMBERS.__getitem__, map(type, flat_values)), np.int8, count)[order]
-    objects = np.empty(count, dtype=object)
-    objects[:] = flat_values
-    columns = [nid[order], np.concatenate(nkeys)[order], np.concatenate(seqs)[order], kinds]
-    return _table(PROP, [*columns, *_typed_columns(objects, order, kinds)])
+    order = np.argsort(nids.astype(np.uint16) if nids.max() < 2**16 else nids, kind="stable")
+    kinds = np.fromiter(map(_TYPE_NUMBERS.__getitem__, map(type, values)), np.int8, len(values))[order]
+    objects = np.empty(len(values), dtype=object)
+    objects[:] = values
+    return _table(PROP, [nids[order], nkeys[order], seqs[order], kinds, *_typed_columns(objects, order, kinds)])
+
+
+def _shown(value: Any) -> str:
+    """The text that stands for a struct or a proto."""
+    return value.type_url if type(value) is Proto else msgspec.json.encode(value).decode()
 
 
 def _typed_columns(
@@ -331,7 +365,7 @@ def _typed_columns(
         places = order[is_bytes]
         bodies = objects[places].tolist()
         packed = arrays.spread([encode_payload(value) for value in bodies], is_bytes, pa.binary())
-        objects[places] = [v.type_url if type(v) is Proto else msgspec.json.encode(v).decode() for v in bodies]
+        objects[places] = list(map(_shown, bodies))
     return [
         arrays.numbers(ints, is_int),
         arrays.numbers(doubles, is_double),

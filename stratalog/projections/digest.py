@@ -11,9 +11,12 @@ from stratalog.projections.visibility import Merged, everything
 def digest(cursor: duckdb.DuckDBPyConnection, spec: TableSpec, merged: Merged, *, recent: str) -> str:
     """`<rows>-<sum of the rows' MD5, 32 hex digits>` over the full history of one table.
 
-    A row's MD5 is taken over its values as text, each with its length in front, so no two rows read alike.
+    A row's MD5 is taken over its values as text, with bars between them and its length before each text that may hold
+    a bar itself, so no two rows read alike.
     """
-    text = " || ".join(_text(name, kind) for name, kind in zip(spec.schema.names, spec.schema.types, strict=True))
+    text = " || '|' || ".join(
+        _text(name, kind) for name, kind in zip(spec.schema.names, spec.schema.types, strict=True)
+    )
     rows = everything(spec, merged, recent=recent)
     # Halves of 64 bits summed as 128: the sum cannot overflow below 2^63 rows.
     ((count, lower, upper),) = cursor.execute(
@@ -25,5 +28,10 @@ def digest(cursor: duckdb.DuckDBPyConnection, spec: TableSpec, merged: Merged, *
 
 def _text(name: str, kind: object) -> str:
     """SQL for one value as text that cannot be mistaken for its neighbour's."""
-    value = f'hex("{name}")' if str(kind) == "binary" else f'"{name}"::VARCHAR'
-    return f"""coalesce(strlen({value}) || ':' || {value}, '-')"""
+    match str(kind):
+        case "string":
+            return f"""coalesce(strlen("{name}") || ':' || "{name}", '-')"""
+        case "binary":
+            return f"""coalesce('x' || hex("{name}"), '-')"""
+        case _:
+            return f"""coalesce("{name}"::VARCHAR, '')"""

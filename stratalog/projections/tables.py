@@ -46,16 +46,21 @@ _alive: weakref.WeakSet[Tables] = weakref.WeakSet()
 class TablesSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers of the tables.
 
-    `batch_event_count`: events of the log decoded at once. `part_event_count`: events that make a part of their own
-    when a long log is folded; smaller parts are taken in by later ones. `merge_share`, `merge_row_count_min`: parts are
-    due to be merged when they hold more than this share of the merged rows, and at least so many rows. `grace_s`: how
-    long files out of use stay, for readers in them. `memory_limit`: of a merge, in DuckDB's words.
+    `batch_event_count`: events of the log decoded at once. `part_event_count`: events that make a part when a long log
+    is folded. `absorb_event_count`: parts of fewer events are taken in by later ones. `merge_row_count_min`,
+    `merge_share`: parts are due to be merged when they hold so many rows, and more than this share of the merged ones.
+    `merge_time_share`: but merging may take no more than this share of the time, so that a long stream of writes is
+    not merged over and over, unless parts hold more than `merge_share_max` of the merged rows. `grace_s`: how long
+    files out of use stay, for readers in them. `memory_limit`: of a merge, in DuckDB's words.
     """
 
     batch_event_count: int = 65_536
     part_event_count: int = 131_072
-    merge_share: float = 0.10
+    absorb_event_count: int = 16_384
     merge_row_count_min: int = 1_000_000
+    merge_share: float = 0.10
+    merge_share_max: float = 1.0
+    merge_time_share: float = 0.10
     grace_s: float = 600.0
     memory_limit: str = "1GB"
 
@@ -96,6 +101,7 @@ class Tables:
         self._stamp: manifests.Stamp | None = None
         self._unsealed: list[Batch] = []
         self._head = 0
+        self._next_merge = 0.0
         self._times: tuple[int, Any, Any] | None = None
         _alive.add(self)
 
@@ -549,7 +555,7 @@ class Tables:
             return False
         assert batches[0].first_seq == manifest.seq + 1, "parts follow one another without a gap"
         events = sum(batch.event_count for batch in batches)
-        taken = absorbable(manifest.parts, events, event_count_max=self._settings.part_event_count)
+        taken = absorbable(manifest.parts, events, event_count_max=self._settings.absorb_event_count)
         kept, absorbed = manifest.parts[: len(manifest.parts) - taken], manifest.parts[len(manifest.parts) - taken :]
         try:
             part = write_part(self._folder, batches, absorbed)
@@ -585,9 +591,20 @@ class Tables:
     def _is_merge_due(self, manifest: Manifest) -> bool:
         recent = sum(part.row_count for part in manifest.parts)
         merged = sum(file.row_count for file in manifest.merged)
-        return recent >= self._settings.merge_row_count_min and recent > merged * self._settings.merge_share
+        settings = self._settings
+        if recent < settings.merge_row_count_min or recent <= merged * settings.merge_share:
+            return False
+        return recent > merged * settings.merge_share_max or time.monotonic() >= self._next_merge
 
     def _merge_held(self, manifest: Manifest) -> bool:
+        started = time.monotonic()
+        try:
+            return self._write_merged(manifest)
+        finally:
+            ended = time.monotonic()
+            self._next_merge = ended + (ended - started) * (1 / self._settings.merge_time_share - 1)
+
+    def _write_merged(self, manifest: Manifest) -> bool:
         import duckdb
 
         from stratalog.projections.engine import merged_of

@@ -54,11 +54,10 @@ def test_a_bulk_fold_adds_what_single_commits_add(facts: list[Any], slice_events
     whole = Columns().fold(commits_of(history))
     one_by_one = Columns()
     singly = [one_by_one.fold([commit]) for commit in commits_of(history)]
-    kept, columns.SLICE_EVENT_COUNT = columns.SLICE_EVENT_COUNT, slice_events
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "SLICE_EVENT_COUNT", slice_events)
+        patch.setattr(columns, "UNIFORM_NODE_COUNT", 1)
         sliced = Columns().fold(commits_of(history))
-    finally:
-        columns.SLICE_EVENT_COUNT = kept
 
     assert rows_of([whole]) == rows_of(singly) == rows_of([sliced])
     assert sorted(whole.unknown) == sorted(found for batch in singly for found in batch.unknown)
@@ -91,6 +90,24 @@ def test_values_of_mixed_types_under_one_name_keep_their_types() -> None:
     assert table["i"].to_pylist() == [1, None, None, 1, None]
     assert table["d"].to_pylist() == [None, 1.0, None, None, None]
     assert table["s"].to_pylist() == [None, None, "1", None, '{"k":1}']
+
+
+def test_many_nodes_with_the_same_names_are_made_as_whole_columns() -> None:
+    values = [
+        {"i": n, "d": n / 2, "s": f"é{n}", "b": n % 2 == 0, "k": {"n": n}, "m": n if n % 3 else "m"} for n in range(100)
+    ]
+
+    table = fold_values(values)
+
+    assert columns.UNIFORM_NODE_COUNT <= 100
+    assert table["nid"].to_pylist() == [nid for nid in range(1, 7) for _ in range(100)]
+    assert table["i"].to_pylist()[:100] == list(range(100))
+    assert table["d"].to_pylist()[100:200] == [n / 2 for n in range(100)]
+    assert table["s"].to_pylist()[200:300] == [f"é{n}" for n in range(100)]
+    assert table["i"].to_pylist()[300:400] == [1, 0] * 50
+    assert table["s"].to_pylist()[400:402] == ['{"n":0}', '{"n":1}']
+    assert table["b"][401].as_py() == b"\x81\xa1n\x01"
+    assert (table["s"][500].as_py(), table["i"][501].as_py()) == ("m", 1)
 
 
 def test_not_a_number_is_a_value_and_not_null() -> None:

@@ -17,7 +17,14 @@ from stratalog.eventlog.events import UnknownFact
 from stratalog.projections.tables import Tables, TablesSettings
 from tests.projections.table_model import COMMITS, History, actual, model
 
-SMALL = TablesSettings(batch_event_count=5, part_event_count=11, merge_row_count_min=40, grace_s=0.0)
+SMALL = TablesSettings(
+    batch_event_count=5,
+    part_event_count=11,
+    absorb_event_count=8,
+    merge_row_count_min=40,
+    merge_time_share=1.0,
+    grace_s=0.0,
+)
 
 
 class TablesMachine(RuleBasedStateMachine):
