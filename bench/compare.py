@@ -94,6 +94,7 @@ def main() -> int:
         [answer["seconds"] for answer in found[1:]],
         [answer["seconds"] for answer in peers[1:]],
         bar=BAR,
+        busy=([answer["busy"] for answer in found[1:]], [answer["busy"] for answer in peers[1:]]),
     )
     peak = [f"{max(answer['peak'] for answer in side) / 1e6:.0f} MB" for side in (found, peers) if side]
     report.show("peak memory on top", " against ".join(peak))

@@ -213,8 +213,12 @@ def _against_peer(report: Report, chosen: Options, rows: int) -> None:
             harness.agree(f"{where}: count, sum", [answer["count"], answer["sum"]], [len(expected), sum(expected)])
         slow = [answer["seconds"] for answer in peers[1:]]
         title = f"10 % of {rows:,}, whole result ({len(expected):,})"
-        report.faster(f"{title}, as structs", [answer["seconds"] for answer in nodes[1:]], slow, bar=WHOLE_BAR)
-        report.faster(f"{title}, as Arrow", [answer["seconds"] for answer in tables[1:]], slow, bar=None)
+        slow_busy = [answer["busy"] for answer in peers[1:]]
+        for form, answers, bar in (("structs", nodes, WHOLE_BAR), ("Arrow", tables, None)):
+            busy = ([answer["busy"] for answer in answers[1:]], slow_busy)
+            report.faster(
+                f"{title}, as {form}", [answer["seconds"] for answer in answers[1:]], slow, bar=bar, busy=busy
+            )
         report.note(f"columns of that table: {', '.join(tables[0]['columns'])}")
         pages, peer_pages = harness.alternate(
             2 * chosen.repeats + 1,
@@ -228,6 +232,7 @@ def _against_peer(report: Report, chosen: Options, rows: int) -> None:
             [answer["seconds"] for answer in pages[1:]],
             [answer["seconds"] for answer in peer_pages[1:]],
             bar=PAGE_BAR,
+            busy=([answer["busy"] for answer in pages[1:]], [answer["busy"] for answer in peer_pages[1:]]),
         )
         if peer is not None:
             peer.close()

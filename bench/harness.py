@@ -34,12 +34,17 @@ class Options(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One measured bar, as it stands in the table; `ratios` is (min, median, max)."""
+    """One measured bar, as it stands in the table.
+
+    `ratios` is (min, median, max); `busy` is the median ratio of the processor time of the same calls, which moves far
+    less with the load of the machine.
+    """
 
     what: str
     ours: str
     peer: str
     ratios: tuple[float, float, float] | None
+    busy: float | None
     bar: str
     verdict: str
 
@@ -208,10 +213,11 @@ class Report:
         show: Callable[[float], str] = seconds,
         more_is_better: bool = False,
         of: str = "MLMD",
+        busy: tuple[Sequence[float], Sequence[float]] | None = None,
     ) -> None:
         """Ours against a peer, pair by pair; `bar` is how many times better ours must be, None: no bar, only shown.
 
-        Durations unless `more_is_better`, then rates.
+        Durations unless `more_is_better`, then rates. `busy` is the processor time of the same calls, ours and theirs.
         """
         ratios = None
         if peer:
@@ -220,7 +226,8 @@ class Report:
         if ratios is not None and bar is not None and not self.options.quick:
             verdict = PASS if ratios[1] >= bar else MISS
         text = f">= {bar:g}x {of}" if bar else f"({of})"
-        self._add(Line(what, _shown(ours, show), _shown(peer, show), ratios, text, verdict))
+        share = spread(busy[1], busy[0])[1] if busy is not None and peer else None
+        self._add(Line(what, _shown(ours, show), _shown(peer, show), ratios, share, text, verdict))
 
     def within(
         self,
@@ -236,7 +243,7 @@ class Report:
         ratios = spread(ours, peer)
         verdict = UNKNOWN if self.options.quick or bar is None else (PASS if ratios[1] <= bar else MISS)
         text = f"<= {bar:g}x {of}" if bar else f"({of})"
-        self._add(Line(what, _shown(ours, show), _shown(peer, show), ratios, text, verdict))
+        self._add(Line(what, _shown(ours, show), _shown(peer, show), ratios, None, text, verdict))
 
     def at_most(
         self, what: str, values: Sequence[float], *, bar: float | None, show: Callable[[float], str] = seconds
@@ -245,11 +252,13 @@ class Report:
         verdict = UNKNOWN
         if bar is not None and not self.options.quick:
             verdict = PASS if statistics.median(values) <= bar else MISS
-        self._add(Line(what, _shown(values, show), "", None, f"<= {show(bar)}" if bar is not None else "", verdict))
+        self._add(
+            Line(what, _shown(values, show), "", None, None, f"<= {show(bar)}" if bar is not None else "", verdict)
+        )
 
     def show(self, what: str, value: str) -> None:
         """Something worth knowing without a bar."""
-        self._add(Line(what, value, "", None, "", UNKNOWN))
+        self._add(Line(what, value, "", None, None, "", UNKNOWN))
 
     def note(self, text: str) -> None:
         """A sentence below the lines."""
@@ -260,6 +269,8 @@ class Report:
         self.lines.append(line)
         ratio = "" if line.ratios is None else "  ratio {:.3g} / {:.3g} / {:.3g}".format(*line.ratios)
         peer = f"  against {line.peer}" if line.peer else ""
+        if line.busy is not None:
+            ratio += f" (processor time {line.busy:.3g})"
         bar = f"  bar {line.bar}" if line.bar else ""
         verdict = line.verdict if line.verdict != UNKNOWN else ""
         print(f"  {line.what}: {line.ours}{peer}{ratio}{bar}  {verdict}".rstrip())

@@ -162,7 +162,9 @@ def _report(report: Report, what: str, found: list[list[Any]], key: str, expecte
     for side in found:
         for answer in side:
             harness.agree(what, answer[key], expected)
-    report.faster(what, *([answer["seconds"] for answer in side[1:]] for side in found), bar=BAR)
+    ours, peer = ([answer["seconds"] for answer in side[1:]] for side in found)
+    busy = ([answer["busy"] for answer in found[0][1:]], [answer["busy"] for answer in found[1][1:]])
+    report.faster(what, ours, peer, bar=BAR, busy=busy)
 
 
 def _hub(report: Report, chosen: Options, executions: int) -> None:

@@ -97,18 +97,19 @@ def _at(report: Report, chosen: Options, rows: int, peer_rows: int, count: int) 
                 partial(_ask, ours, way, rounds, rows, count),
                 partial(_ask, peer, way, rounds, peer_rows, count) if peer else None,
             )
-            report.faster(f"by {way}, {rows:,} artifacts", answers[0][1:], answers[1][1:], bar=BAR)
+            seconds, busy = ([[answer[key] for answer in side[1:]] for side in answers] for key in ("seconds", "busy"))
+            report.faster(f"by {way}, {rows:,} artifacts", seconds[0], seconds[1], bar=BAR, busy=(busy[0], busy[1]))
         if peer is not None:
             peer.close()
 
 
-def _ask(side: Remote, way: str, rounds: Iterator[int], rows: int, count: int) -> float:
+def _ask(side: Remote, way: str, rounds: Iterator[int], rows: int, count: int) -> dict[str, float]:
     round = next(rounds)
     indexes = [data.mix(round * count + i, 60) % rows for i in range(count)]
     answer = side.call("read", way=way, indexes=indexes)
     expected = sum(int(data.artifact(index).properties["epochs"]) for index in indexes)
     harness.agree(f"{side.side}, by {way}: the sum of epochs", answer["sum"], expected)
-    return float(answer["seconds"])
+    return {"seconds": answer["seconds"], "busy": answer["busy"]}
 
 
 if __name__ == "__main__":

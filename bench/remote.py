@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,14 +91,21 @@ class Remote:
 
 
 def serve(module: str, name: str) -> None:
-    """Answer calls until the input ends. What a side prints goes to the standard error."""
+    """Answer calls until the input ends. What a side prints goes to the standard error.
+
+    An answer that is a dictionary without `busy` is given the processor seconds of the whole call under this name.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     side = getattr(importlib.import_module(module), name)()
     for line in sys.stdin:
         method, arguments = json.loads(line)
+        begin = time.process_time()
         try:
-            answer = {"value": getattr(side, method)(**arguments)}
+            value = getattr(side, method)(**arguments)
+            if isinstance(value, dict):
+                value.setdefault("busy", time.process_time() - begin)
+            answer = {"value": value}
         except Exception:
             answer = {"error": traceback.format_exc()}
         answers.write(json.dumps(answer) + "\n")

@@ -74,13 +74,14 @@ def _has(name: str) -> bool:
 def table(results: dict[str, dict[str, Any]]) -> str:
     """The Markdown table of results by script."""
     lines = [
-        "| script | what | ours: median [min - max] | against | ratio: min / median / max | bar | |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| script | what | ours: median [min - max] | against | ratio: min / median / max | processor | bar | |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, result in results.items():
         for line in result["lines"]:
             ratio = "" if line["ratios"] is None else " / ".join(f"{value:.3g}" for value in line["ratios"])
-            cells = [f"`{name}`", line["what"], line["ours"], line["peer"], ratio, line["bar"], line["verdict"]]
+            busy = "" if line["busy"] is None else f"{line['busy']:.3g}"
+            cells = [f"`{name}`", line["what"], line["ours"], line["peer"], ratio, busy, line["bar"], line["verdict"]]
             lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
     machines = sorted({f"{result['date']}, {result['machine'].split(', load')[0]}" for result in results.values()})
     versions = sorted({result["machine"].split("start; ")[-1] for result in results.values()})

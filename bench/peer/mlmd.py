@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from absl import logging
 from ml_metadata import errors
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -14,7 +14,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from bench import data
 
 # A call that is refused as busy is counted and repeated; the client's own word about each is noise.
-logging.set_verbosity(logging.FATAL)
+logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 BUSY = (errors.AbortedError, errors.InternalError, errors.UnavailableError)
 """What a second writer on one SQLite file may raise."""
