@@ -214,6 +214,14 @@ class Base:
         """(node key, seq) of what a context holds; contexts among them are its children."""
         return self._execute("select nkey, seq from member where context = ?", (context_id,)).fetchall()
 
+    def member_page(
+        self, context_id: int, kind: int, after: int, limit: int, descending: bool
+    ) -> list[tuple[int, int]]:
+        """(node key, seq) of the first `limit` nodes of a kind that a context holds beyond the key `after`."""
+        beyond = "nkey < ? order by nkey desc" if descending else "nkey > ? order by nkey"
+        sql = f"select nkey, seq from member where context = ? and nkey & 3 = ? and {beyond} limit ?"
+        return self._execute(sql, (context_id, kind, after, limit)).fetchall()
+
     def contexts(self, nkey: int) -> list[tuple[int, int]]:
         """(context id, seq) of the contexts that hold a node; for a context its parents."""
         return self._execute("select context, seq from member_reverse where nkey = ?", (nkey,)).fetchall()

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from stratalog.eventlog.commit import Header
-from stratalog.eventlog.events import Kind, Link, Node, Recorded, RequestAnswer, Type
+from stratalog.eventlog.events import INT64_MAX, Kind, Link, Node, Recorded, RequestAnswer, Type
 from stratalog.projections.base import Base, BaseStamp, external_key, name_key, uri_key
 from stratalog.projections.system_types import FIRST_USER_TYPE_ID, SYSTEM_TYPES
 from stratalog.projections.tail import CONTEXT, StoredLink, Tail, Version, next_ids_after
@@ -410,6 +410,18 @@ class State:
             pairs.update(self._lower.members(context_id))
         self._check(pairs.values())
         return sorted(key >> 2 for key in pairs if key & 3 == kind)
+
+    def member_page(self, context_id: int, kind: int, after: int | None, limit: int, descending: bool) -> list[int]:
+        """The first `limit` of `members` that come after the id `after` (None: from the start); descending if asked."""
+        if after is None:
+            after = INT64_MAX >> 2 if descending else 0
+        bound = after << 2 | kind
+        found = self._tail.members.get(context_id, {})
+        pairs = {k: s for k, s in found.items() if k & 3 == kind and (k < bound if descending else k > bound)}
+        if self._lower is not None:
+            pairs.update(self._lower.member_page(context_id, kind, bound, limit, descending))
+        self._check(pairs.values())
+        return [key >> 2 for key in sorted(pairs, reverse=descending)[:limit]]
 
     def contexts(self, kind: int, id: int) -> list[int]:
         """Ids of the contexts that hold a node, ascending; for a context these are its parents."""

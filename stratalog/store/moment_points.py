@@ -111,6 +111,15 @@ class MomentPoints:
         ids: list[int] = table["id"].to_pylist()
         return ids
 
+    def member_page(self, context_id: int, kind: Kind, after: int | None, limit: int, descending: bool) -> list[int]:
+        """The first `limit` of `members` that come after the id `after` (None: from the start); descending if asked."""
+        ids = self.members(context_id, kind)
+        if descending:
+            ids.reverse()
+        if after is not None:
+            ids = [id for id in ids if (id < after if descending else id > after)]
+        return ids[:limit]
+
     def contexts(self, kind: Kind, id: int) -> list[int]:
         """Ids of the contexts that hold a node; for a context these are its parents."""
         if not in_range(id):

@@ -62,6 +62,10 @@ class Points(Protocol):
         """Ids of the nodes of a kind in a context; contexts among them are its children."""
         ...
 
+    def member_page(self, context_id: int, kind: Kind, after: int | None, limit: int, descending: bool) -> list[int]:
+        """The first `limit` of `members` that come after the id `after` (None: from the start); descending if asked."""
+        ...
+
     def contexts(self, kind: Kind, id: int) -> list[int]:
         """Ids of the contexts that hold a node; for a context these are its parents."""
         ...
@@ -144,6 +148,12 @@ class HeadPoints:
     def members(self, context_id: int, kind: Kind) -> list[int]:
         """Ids of the nodes of a kind in a context; contexts among them are its children."""
         return self._read(self._state.members, context_id, kind) if in_range(context_id) else []
+
+    def member_page(self, context_id: int, kind: Kind, after: int | None, limit: int, descending: bool) -> list[int]:
+        """The first `limit` of `members` that come after the id `after` (None: from the start); descending if asked."""
+        if not in_range(context_id) or not (after is None or in_range(after)):
+            return []
+        return self._read(self._state.member_page, context_id, kind, after, limit, descending)
 
     def contexts(self, kind: Kind, id: int) -> list[int]:
         """Ids of the contexts that hold a node; for a context these are its parents."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, cast
 
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError, NotFoundError
-from stratalog.eventlog.events import Artifact, Context, Execution, Kind, Link, Node, Type
+from stratalog.eventlog.events import INT64_MAX, Artifact, Context, Execution, Kind, Link, Node, Type
 from stratalog.store.points import Points
 
 if TYPE_CHECKING:
@@ -252,10 +252,27 @@ class Reads(ABC):
         children = self._points.members(_id(context_id), Kind.CONTEXT)
         return self._typed(Context, self._points.nodes(Kind.CONTEXT, children))
 
-    def get_member_ids(self, context_id: int, kind: KindName) -> list[int]:
-        """Ids of the nodes of a kind that a context holds, ascending; of contexts: its children."""
+    def get_member_ids(
+        self,
+        context_id: int,
+        kind: KindName,
+        *,
+        after: int | None = None,
+        limit: int | None = None,
+        descending: bool = False,
+    ) -> list[int]:
+        """Ids of the nodes of a kind that a context holds, in order; of contexts: its children.
+
+        Args:
+            context_id: the context; one that is not there holds nothing.
+            kind: of which nodes.
+            after: only ids that come after this one in the order.
+            limit: how many at most.
+            descending: the largest first.
+        """
         self._begin()
-        return self._points.members(context_id, to_kind(kind))
+        count = INT64_MAX if limit is None else limit
+        return self._points.member_page(context_id, to_kind(kind), after, count, descending)
 
     def get_links(
         self, *, executions: int | Iterable[int] | None = None, artifacts: int | Iterable[int] | None = None
