@@ -15,11 +15,21 @@ Message = Any
 """A protobuf message."""
 
 
-class Served:
-    """A store, or a moment of it, as the protocol sees it. Any number of threads may use one."""
+PAGE_NODE_COUNT_MAX = 100
+"""How many nodes a page of the protocol holds at most, whatever is asked for."""
 
-    def __init__(self, reads: Reads) -> None:
+
+class Served:
+    """A store, or a moment of it, as the protocol sees it. Any number of threads may use one.
+
+    Args:
+        reads: the store, or the moment.
+        page_node_count_max: how many nodes a page holds at most.
+    """
+
+    def __init__(self, reads: Reads, *, page_node_count_max: int = PAGE_NODE_COUNT_MAX) -> None:
         self.reads = reads
+        self.page_node_count_max = page_node_count_max
         # A type keeps its id and name for ever: once known, always known.
         self._type_names: dict[int, str] = {type.id: type.name for type in reads.get_types(with_system=True)}
 

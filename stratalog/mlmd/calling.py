@@ -18,8 +18,8 @@ from stratalog.store.opening import open_store
 from stratalog.store.reads import Reads
 from stratalog.store.store import Store
 
-PAGE_NODE_COUNT = 100
-"""How many nodes a listing asks for at once."""
+_ALL = 2**31 - 1
+"""The largest page that can be asked for. Within the process a listing is one page: one query, one moment."""
 
 
 class OrderByField(enum.Enum):
@@ -58,7 +58,7 @@ class Caller:
     ) -> None:
         self._is_owner = not isinstance(store, Reads)
         self.store: Reads = store if isinstance(store, Reads) else open_store(store)
-        self._served = Served(self.store)
+        self._served = Served(self.store, page_node_count_max=_ALL)
         self._messages = messages
 
     def close(self) -> None:
@@ -124,24 +124,18 @@ class Caller:
     def _list(self, name: str, field: str, options: Any, **fields: Any) -> list[Message]:
         if options is None:
             return self._results(name, field, **fields)
-        limit = options.limit or None
-        if limit is not None and limit < 0:
+        limit = options.limit or 0
+        if limit < 0:
             raise to_status_error(InvalidInputError(f"limit {limit} where 0 or more was expected"))
-        found: list[Message] = []
         request = METHODS[name].request(**fields)
         target = request.options
+        target.max_result_size = limit or _ALL
         target.order_by_field.is_asc = options.is_asc
         if options.order_by is not None:
             target.order_by_field.field = options.order_by.value
         if options.filter_query is not None:
             target.filter_query = options.filter_query
-        while True:
-            target.max_result_size = PAGE_NODE_COUNT if limit is None else min(PAGE_NODE_COUNT, limit - len(found))
-            response = self._call(name, request)
-            found += self._give(_MESSAGE_OF[field], getattr(response, field))
-            if not response.next_page_token or (limit is not None and len(found) >= limit):
-                return found
-            target.next_page_token = response.next_page_token
+        return self._give(_MESSAGE_OF[field], getattr(self._call(name, request), field))
 
 
 _MESSAGE_OF = {

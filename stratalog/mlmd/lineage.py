@@ -83,7 +83,7 @@ def get_lineage_graph(call: Call, request: Message, response: Message) -> None:
         raise InvalidInputError(
             f"max_num_hops {stop.max_num_hops} where 0 or more was expected", code=ErrorCode.INVALID_VALUE
         )
-    listed = read_options(options.artifacts_options)
+    listed = read_options(options.artifacts_options, call.served.page_node_count_max)
     starts = call.reads.find(
         Kind.ARTIFACT,
         listed.where,

@@ -17,9 +17,6 @@ from stratalog.mlmd.gets import Method, select
 from stratalog.query.page_token import Place, open_token
 from stratalog.store.store import Store
 
-PAGE_NODE_COUNT_MAX = 100
-"""No page holds more, whatever is asked for."""
-
 SMALL_CONTEXT_NODE_COUNT = 1000
 """Up to this many members are read whole to order them by time: about 5 µs each, against some ms for a query."""
 
@@ -36,8 +33,8 @@ class Options(NamedTuple):
     page_token: str | None
 
 
-def read_options(message: Message) -> Options:
-    """Read ListOperationOptions.
+def read_options(message: Message, page_node_count_max: int) -> Options:
+    """Read ListOperationOptions; a page holds `page_node_count_max` nodes at most, whatever is asked for.
 
     Raises:
         InvalidInputError: a page of less than one node, or an order of nothing.
@@ -47,7 +44,7 @@ def read_options(message: Message) -> Options:
         raise InvalidInputError(
             f"max_result_size {size} where 1 or more was expected",
             code=ErrorCode.INVALID_VALUE,
-            hint=f"leave it out for 20; a page holds at most {PAGE_NODE_COUNT_MAX}",
+            hint=f"leave it out for 20; a page holds at most {page_node_count_max}",
         )
     order_by = message.order_by_field
     order = _ORDERS.get(order_by.field)
@@ -59,7 +56,7 @@ def read_options(message: Message) -> Options:
     return Options(
         order,
         not order_by.is_asc,
-        min(size, PAGE_NODE_COUNT_MAX),
+        min(size, page_node_count_max),
         message.filter_query or None,
         message.next_page_token or None,
     )
@@ -88,7 +85,7 @@ def _lister(kind: Kind, conditions_of: Callable[[Message], dict[str, Any]]) -> M
         if not request.HasField("options"):
             call.fill_nodes(getattr(response, field), kind, select(call, kind, **conditions))
             return
-        nodes, token = _page(call, kind, read_options(request.options), conditions)
+        nodes, token = _page(call, kind, read_options(request.options, call.served.page_node_count_max), conditions)
         call.fill_nodes(getattr(response, field), kind, nodes)
         if token is not None:
             response.next_page_token = token
@@ -97,12 +94,11 @@ def _lister(kind: Kind, conditions_of: Callable[[Message], dict[str, Any]]) -> M
 
 
 def _page(call: Call, kind: Kind, options: Options, conditions: dict[str, Any]) -> tuple[list[Node], str | None]:
-    reads = call.reads
-    if options.where is None and "context" in conditions and isinstance(reads, Store):
-        ids = reads.get_member_ids(conditions["context"], kind)
-        if options.order == "id" or len(ids) <= SMALL_CONTEXT_NODE_COUNT:
-            return _page_of(call, kind, options, ids)
-    found = reads.find(
+    if options.where is None and "context" in conditions and isinstance(call.reads, Store):
+        page = _page_of_context(call, kind, options, conditions["context"])
+        if page is not None:
+            return page
+    found = call.reads.find(
         kind,
         options.where,
         order_by=options.order,
@@ -114,30 +110,31 @@ def _page(call: Call, kind: Kind, options: Options, conditions: dict[str, Any]) 
     return found.nodes(), found.next_page_token
 
 
-def _page_of(call: Call, kind: Kind, options: Options, ids: list[int]) -> tuple[list[Node], str | None]:
-    """A page of nodes whose ids, ascending, are at hand."""
+def _page_of_context(call: Call, kind: Kind, options: Options, context_id: int) -> tuple[list[Node], str | None] | None:
+    """A page of a context's members; None if there are too many to order them by time here."""
     order, descending, limit, _, token = options
-    after = None if token is None else _position(open_token(token, order, descending))
-    by_id = order == "id"
-    nodes: dict[int, Node] = {} if by_id else {node.id: node for node in select(call, kind, ids=ids)}
-
-    def position(id: int) -> tuple[int, ...]:
-        if by_id:
-            return (id,)
-        node = nodes[id]
-        return (node.create_time_ms if order == "create_time" else node.update_time_ms, id)
-
-    ordered = sorted(ids, key=position, reverse=descending)
-    if after is not None:
-        ordered = [id for id in ordered if (position(id) < after if descending else position(id) > after)]
-    chosen, has_more = ordered[:limit], len(ordered) > limit
-    if by_id:
-        nodes = {node.id: node for node in select(call, kind, ids=chosen)}
+    place = None if token is None else open_token(token, order, descending)
+    after = None if place is None else place.nkey >> 2
+    if order == "id":
+        ids = call.reads.get_member_ids(context_id, kind, after=after, limit=limit + 1, descending=descending)
+        found = {node.id: node for node in select(call, kind, ids=ids[:limit])}
+        chosen, has_more = ids[:limit], len(ids) > limit
+    else:
+        ids = call.reads.get_member_ids(context_id, kind, limit=SMALL_CONTEXT_NODE_COUNT + 1)
+        if len(ids) > SMALL_CONTEXT_NODE_COUNT:
+            return None
+        found = {node.id: node for node in select(call, kind, ids=ids)}
+        times = sorted(((_time(node, order), node.id) for node in found.values()), reverse=descending)
+        if place is not None:
+            last = (place.keys[0], after)
+            times = [time for time in times if (time < last if descending else time > last)]
+        chosen, has_more = [id for _, id in times[:limit]], len(times) > limit
+    nodes = [found[id] for id in chosen]
     if not has_more:
-        return [nodes[id] for id in chosen], None
-    *keys, last = position(chosen[-1])
-    return [nodes[id] for id in chosen], Place(order, descending, keys, last << 2 | kind).token()
+        return nodes, None
+    keys = [] if order == "id" else [_time(nodes[-1], order)]
+    return nodes, Place(order, descending, keys, nodes[-1].id << 2 | kind).token()
 
 
-def _position(place: Place) -> tuple[int, ...]:
-    return (*place.keys, place.nkey >> 2)
+def _time(node: Node, order: str) -> int:
+    return node.create_time_ms if order == "create_time" else node.update_time_ms

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import stratalog
 from stratalog.mlmd import ListOptions, MetadataStore, OrderByField, lists, proto
-from tests.mlmd.world import World, failure
+from tests.mlmd.world import World, failure, make_world, served
 
 NODE_COUNT = 23
 Field = proto.ListOperationOptions.OrderByField
@@ -98,12 +99,20 @@ def test_a_token_goes_from_one_way_of_answering_to_the_other(filled: MetadataSto
     assert [a.id for a in filled._ask("GetArtifactsByContext", context_id=1, options=third).artifacts] == [8, 9]
 
 
-def test_a_page_holds_twenty_unless_asked_and_a_hundred_at_most(filled: MetadataStore, world: World) -> None:
-    assert [len(page) for page in pages(filled, "GetArtifacts", 20, {})] == [20, 3]
-    assert len(filled._ask("GetArtifacts", options=proto.ListOperationOptions()).artifacts) == 20
+def test_a_page_holds_twenty_unless_asked_and_a_hundred_at_most(
+    filled: MetadataStore, store: stratalog.Store, world: World
+) -> None:
     filled.put_artifacts([proto.Artifact(type_id=world.artifact_type)] * 100)
 
-    assert [len(page) for page in pages(filled, "GetArtifacts", 1000, {})] == [100, 23]
+    with served(store) as wire:
+        first = wire("GetArtifacts", options=proto.ListOperationOptions())
+        large = wire("GetArtifacts", options=proto.ListOperationOptions(max_result_size=1000))
+        options = proto.ListOperationOptions(max_result_size=1000, next_page_token=large.next_page_token)
+        rest = wire("GetArtifacts", options=options)
+
+    assert [len(page.artifacts) for page in (first, large, rest)] == [20, 100, 23]
+    assert [a.id for page in (large, rest) for a in page.artifacts] == list(range(1, 124))
+    assert not rest.HasField("next_page_token")
 
 
 def test_nodes_made_between_pages_come_at_the_end(filled: MetadataStore, world: World) -> None:
@@ -189,3 +198,29 @@ def test_a_moment_of_the_past_is_paged_alike(filled: MetadataStore, store: strat
 
     assert pages(moment, "GetArtifactsByContext", 5, options, context_id=1) == expected
     assert pages(filled, "GetArtifactsByContext", 5, options, context_id=1) != expected
+
+
+def test_members_are_cut_from_what_is_sealed_and_what_is_not(tmp_path: Path) -> None:
+    with MetadataStore(tmp_path / "store", messages=proto) as client:
+        store, world = client.store, make_world(client)
+        assert isinstance(store, stratalog.Store)
+        client.put_contexts([proto.Context(type_id=world.context_type, name=name) for name in "ab"])
+        client.put_artifacts([proto.Artifact(type_id=world.artifact_type)] * 9)
+        client.put_executions([proto.Execution(type_id=world.execution_type)] * 9)
+        sealed, later = [7, 1, 4], [2, 9, 3]
+        for ids in (sealed, later):
+            attributions = [proto.Attribution(artifact_id=id, context_id=1) for id in ids]
+            client.put_attributions_and_associations(
+                attributions, [proto.Association(execution_id=5, context_id=context) for context in (1, 2)]
+            )
+            store.seal() if ids is sealed else None
+
+        for reads in (store, store.as_of(store.head)):
+            members = reads.get_member_ids(1, "artifact")
+            assert members == [1, 2, 3, 4, 7, 9]
+            assert reads.get_member_ids(1, "artifact", after=3, limit=2) == [4, 7]
+            assert reads.get_member_ids(1, "artifact", after=5, descending=True) == [4, 3, 2, 1]
+            assert reads.get_member_ids(1, "artifact", limit=3, descending=True) == [9, 7, 4]
+            assert reads.get_member_ids(1, "artifact", after=9) == []
+            assert reads.get_member_ids(2, "artifact") == reads.get_member_ids(9, "artifact") == []
+            assert reads.get_member_ids(2, "execution") == [5]
