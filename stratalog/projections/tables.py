@@ -60,7 +60,7 @@ class TablesSettings(msgspec.Struct, frozen=True, kw_only=True):
     merge_row_count_min: int = 1_000_000
     merge_share: float = 0.10
     merge_share_max: float = 1.0
-    merge_time_share: float = 0.10
+    merge_time_share: float = 0.25
     grace_s: float = 600.0
     memory_limit: str = "1GB"
 
