@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -108,9 +109,10 @@ class Base:
     def __init__(self, path: Path, *, log_id: str, read_only: bool = False) -> None:
         self.path = path
         self.log_id = log_id
-        self._connection = _connect(path, read_only=read_only)
+        self._connection = _connect(path, "ro" if read_only else "rwc")
         if not read_only:
             self._connection.executescript(_SCHEMA)
+        self._file = _file_number(path)
         self._execute = self._connection.execute
 
     @classmethod
@@ -133,6 +135,10 @@ class Base:
             raise sqlite3.DatabaseError(f"{path} belongs to another log or another release")
         delete(path)
         return cls(path, log_id=log_id)
+
+    def is_in_place(self) -> bool:
+        """False if the file was removed, or replaced by another, since it was opened."""
+        return self._file is not None and self._file == _file_number(self.path)
 
     def close(self) -> None:
         """Close the reading connection."""
@@ -265,9 +271,9 @@ class Base:
             True if the file now stands at `after`.
 
         Raises:
-            sqlite3.Error: nothing was changed.
+            sqlite3.Error: nothing was changed; the file may be gone.
         """
-        connection = _connect(self.path, read_only=False)
+        connection = _connect(self.path, "rw")
         try:
             connection.execute("begin immediate")
             row = connection.execute("select body from meta where id = 1").fetchone()
@@ -287,14 +293,24 @@ def delete(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    if read_only:
+def _file_number(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _connect(path: Path, mode: Literal["ro", "rw", "rwc"]) -> sqlite3.Connection:
+    """Open the file to read, to write, or to write and make it if it is not there."""
+    uri = path.absolute().as_uri()
+    if mode == "ro":
         # immutable: a folder that cannot be written has no WAL in use, and SQLite may not make its -shm file there
-        connection = sqlite3.connect(
-            f"file:{path.as_posix()}?immutable=1", uri=True, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None, check_same_thread=False)
     else:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        connection = sqlite3.connect(
+            f"{uri}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
         connection.execute("pragma page_size = 8192")
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = normal")

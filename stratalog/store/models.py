@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -75,6 +76,7 @@ class Models:
                 self.log.merge()
                 self.log.sweep()
                 stop = self._sealed_stop()
+                self._replace_lost_base()
                 self.state.absorb(stop)
                 self.tables.seal(stop)
                 self.tables.merge()
@@ -85,7 +87,7 @@ class Models:
 
     def rebuild(self) -> None:
         """Throw both away and fold the log again; no command may run meanwhile."""
-        with self.state.lock:
+        with nullcontext() if self.folder is None else locked(self.folder / LOCK_FILE, wait=True), self.state.lock:
             if self._base is not None:
                 self._base.close()
                 bases.delete(self._base.path)
@@ -93,6 +95,16 @@ class Models:
             self.state.restart(self._base)
             self._fold()
         self.tables.rebuild()
+
+    def _replace_lost_base(self) -> None:
+        """Fold the log into a new Base if the file was removed, by hand or by a rebuild in another process."""
+        if self._base is None or self._base.is_in_place():
+            return
+        with self.state.lock:
+            lost, self._base = self._base, self._open_base()
+            self.state.restart(self._base)
+            lost.close()
+            self._fold()
 
     def digests(self) -> dict[str, str]:
         """A digest of every table and of the state."""
