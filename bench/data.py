@@ -117,7 +117,7 @@ def step_properties(index: int, salt: int) -> Properties:
 # ---- lineage
 
 GROUPS = 10
-"""A graph has ten groups of equal size: one raw source each, and everything that was made from it."""
+"""A graph has ten groups of equal size, unless said: one raw source each, and everything that was made from it."""
 CHAIN = 5
 """Every model but each fifth starts from the one before, so that a model has up to five models above it."""
 
@@ -141,20 +141,20 @@ EXECUTION_TYPES = ("Ingest", "Split", "Fit", "Evaluate")
 LINEAGE_ARTIFACT_TYPES = ("Source", "Data", "Fitted", "Report")
 
 
-def trainings(executions: int) -> int:
+def trainings(executions: int, groups: int = GROUPS) -> int:
     """How many models a group of a graph with so many executions has."""
-    return (executions // GROUPS - 2) // 2
+    return (executions // groups - 2) // 2
 
 
-def lineage(executions: int, batch: int) -> Iterator[Batch]:
+def lineage(executions: int, batch: int, groups: int = GROUPS) -> Iterator[Batch]:
     """The graph, in batches of at most `batch` trainings; a training is followed by its evaluation.
 
     Each group: raw -> ingest -> data set -> split -> train part, test part; train part (and the model before)
     -> fit -> model; model and test part -> evaluate -> report.
     """
-    per_group = trainings(executions)
+    per_group = trainings(executions, groups)
     next_artifact = 0
-    for group in range(GROUPS):
+    for group in range(groups):
         prefix = f"g{group}"
         base = next_artifact
         yield Batch(
@@ -199,7 +199,7 @@ def upstream_of_model(training: int) -> tuple[int, int]:
     return models + 3, models + 2
 
 
-def downstream_of_raw(executions: int) -> tuple[int, int]:
+def downstream_of_raw(executions: int, groups: int = GROUPS) -> tuple[int, int]:
     """How many (artifacts, executions) the closure below a raw source holds, the source among them."""
-    per_group = trainings(executions)
+    per_group = trainings(executions, groups)
     return 4 + 2 * per_group, 2 + 2 * per_group

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from bench import data
@@ -95,7 +95,7 @@ def build_runs(path: str, rows: int) -> None:
         store.seal()
 
 
-def build_lineage(path: str, executions: int) -> None:
+def build_lineage(path: str, executions: int, groups: int = data.GROUPS) -> None:
     """A sealed store with the graph of so many executions."""
     import stratalog
     from stratalog import Artifact, Edge, Execution, ExecutionState, Link, LinkType
@@ -103,7 +103,7 @@ def build_lineage(path: str, executions: int) -> None:
     with stratalog.open(path) as store:
         execution_types = {name: store.put_type("execution", name) for name in data.EXECUTION_TYPES}
         artifact_types = {name: store.put_type("artifact", name) for name in data.LINEAGE_ARTIFACT_TYPES}
-        for batch in data.lineage(executions, 10_000):
+        for batch in data.lineage(executions, 10_000, groups):
             edges = []
             for place, number, is_input in batch.links:
                 kind = LinkType.INPUT if is_input else LinkType.OUTPUT
@@ -127,9 +127,15 @@ def build_lineage(path: str, executions: int) -> None:
         store.seal()
 
 
-BUILDERS = {
+def build_hub(path: str, executions: int) -> None:
+    """The same graph with one group: everything was made from one source."""
+    build_lineage(path, executions, 1)
+
+
+BUILDERS: dict[str, Callable[[str, int], None]] = {
     "artifacts": build_artifacts,
     "history": build_history,
     "runs": build_runs,
     "lineage": build_lineage,
+    "hub": build_hub,
 }

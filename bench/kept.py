@@ -33,8 +33,7 @@ class Peer:
         """Build one."""
         from bench.peer import mlmd
 
-        builders = {"artifacts": mlmd.build_artifacts, "runs": mlmd.build_runs, "lineage": mlmd.build_lineage}
-        builders[what](path, rows)
+        mlmd.BUILDERS[what](path, rows)
 
 
 def store(what: str, rows: int, chosen: Options) -> str:

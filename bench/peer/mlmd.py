@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ml_metadata import errors
@@ -94,12 +94,12 @@ def build_runs(path: str, rows: int) -> None:
         store.put_executions(chunk)
 
 
-def build_lineage(path: str, executions: int) -> None:
+def build_lineage(path: str, executions: int, groups: int = data.GROUPS) -> None:
     """A file with the graph of so many executions."""
     store = connect(path)
     execution_types = {name: put_execution_type(store, name, {}) for name in data.EXECUTION_TYPES}
     artifact_types = {name: put_artifact_type(store, name, {}) for name in data.LINEAGE_ARTIFACT_TYPES}
-    for batch in data.lineage(executions, 1000):
+    for batch in data.lineage(executions, 1000, groups):
         edges = []
         for place, number, is_input in batch.links:
             event = pb.Event(type=pb.Event.INPUT if is_input else pb.Event.OUTPUT)
@@ -120,3 +120,16 @@ def build_lineage(path: str, executions: int) -> None:
             edges,
         )
         assert list(artifact_ids)[:1] == [batch.first_artifact + 1], "ids are not what the links were made with"
+
+
+def build_hub(path: str, executions: int) -> None:
+    """The same graph with one group: everything was made from one source."""
+    build_lineage(path, executions, 1)
+
+
+BUILDERS: dict[str, Callable[[str, int], None]] = {
+    "artifacts": build_artifacts,
+    "runs": build_runs,
+    "lineage": build_lineage,
+    "hub": build_hub,
+}
