@@ -37,10 +37,10 @@ def test_a_watcher_is_told_of_the_end(store: stratalog.Store) -> None:
     running = serve(store, ServerSettings(port=0))
     with grpc.insecure_channel(running.address) as channel:
         watch = channel.unary_stream(f"/{HEALTH}/Watch", CheckRequest.SerializeToString, CheckResponse.FromString)
-        stream = watch(CheckRequest(), timeout=30)
+        stream = watch(CheckRequest(), timeout=20)
         first = next(stream)
 
-        running.stop()
+        running.stop(grace_s=60)
 
         assert [first.status, *(response.status for response in stream)] == [
             CheckResponse.SERVING,

@@ -123,3 +123,16 @@ def test_other_hosts_may_be_served_if_that_is_meant() -> None:
         port = address.rpartition(":")[2]
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             assert Wire(channel).status("GetContextTypes") == "OK"
+
+
+def test_a_server_is_ready_before_the_packages_of_arrays_are_loaded() -> None:
+    script = """
+import sys
+from stratalog import open
+from stratalog.mlmd.server import ServerSettings, serve
+with open("memory:") as store, serve(store, ServerSettings(port=0)):
+    print([name for name in ("duckdb", "numpy", "pandas", "pyarrow") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
+
+    assert done.stdout == "[]\n", done.stderr
