@@ -120,7 +120,8 @@ def _reflect(request: Message) -> Message:
         elif which == "file_containing_extension":
             asked = request.file_containing_extension
             extended = pool.FindMessageTypeByName(asked.containing_type)
-            _fill_files(response, pool.FindExtensionByNumber(extended, asked.extension_number).file)
+            extension: Any = pool.FindExtensionByNumber(extended, asked.extension_number)
+            _fill_files(response, extension.file)
         elif which == "all_extension_numbers_of_type":
             name = request.all_extension_numbers_of_type
             extensions = pool.FindAllExtensions(pool.FindMessageTypeByName(name))

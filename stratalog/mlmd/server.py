@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent import futures
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError, StoreError
 
@@ -154,7 +154,7 @@ def _make_who(settings: ServerSettings) -> Who:
     if tls is not None and tls.client_ca is not None:
 
         def by_certificate(context: grpc.ServicerContext, is_write: bool) -> str | None:  # noqa: ARG001
-            names = context.auth_context().get("x509_common_name", ())
+            names: Any = context.auth_context().get("x509_common_name", ())
             return next((name.decode(errors="replace") for name in names if name), None)
 
         return by_certificate

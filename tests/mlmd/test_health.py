@@ -18,6 +18,7 @@ from tests.mlmd.world import served, write_tokens
 CheckRequest = message_class("grpc.health.v1.HealthCheckRequest")
 CheckResponse = message_class("grpc.health.v1.HealthCheckResponse")
 Asked = message_class("grpc.reflection.v1.ServerReflectionRequest")
+OPTIONS = "google.protobuf.EnumValueOptions"
 Answered = message_class("grpc.reflection.v1.ServerReflectionResponse")
 
 
@@ -72,8 +73,9 @@ def test_reflection_tells_what_a_tool_needs(store: stratalog.Store, name: str) -
             Asked(list_services="*"),
             Asked(file_containing_symbol=SERVICE),
             Asked(file_by_filename="ml_metadata/proto/metadata_store.proto"),
-            Asked(all_extension_numbers_of_type="google.protobuf.EnumValueOptions"),
+            Asked(all_extension_numbers_of_type=OPTIONS),
             Asked(file_containing_symbol="no.Such"),
+            Asked(file_containing_extension={"containing_type": OPTIONS, "extension_number": 384560917}),
             Asked(),
         ]
         answers = list(info(iter(asked), timeout=30))
@@ -90,4 +92,5 @@ def test_reflection_tells_what_a_tool_needs(store: stratalog.Store, name: str) -
     assert len(files.FindServiceByName(SERVICE).methods) == len(pool.FindServiceByName(SERVICE).methods)
     assert len(answers[2].file_descriptor_response.file_descriptor_proto) == 4
     assert list(answers[3].all_extension_numbers_response.extension_number) == [384560917]
-    assert answers[4].error_response.error_code == answers[5].error_response.error_code == 5
+    assert answers[4].error_response.error_code == answers[6].error_response.error_code == 5
+    assert len(answers[5].file_descriptor_response.file_descriptor_proto) == 4
