@@ -63,6 +63,9 @@ _COUNTED = ("seq", "commit", "time", "subject_id", "prev", "writer_seq")
 _WORDS = ("kind", "actor", "request_id", "reason", "writer", "version", "subject_kind", "format")
 """Columns with few different values."""
 
+_MEASURED = [name for name in SCHEMA.names if name != "payload"]
+"""Columns with statistics."""
+
 SEAL_MAGIC = b"EVLOGS01"
 SEAL_BYTES = 16
 _PARQUET_END = b"PAR1"
@@ -195,9 +198,9 @@ class SegmentWriter:
             version="2.6",
             compression="zstd",
             compression_level=1,
-            use_dictionary=list(_WORDS),
+            use_dictionary=list(_WORDS),  # pyright: ignore[reportArgumentType]
             column_encoding=dict.fromkeys(_COUNTED, "DELTA_BINARY_PACKED"),
-            write_statistics=[name for name in SCHEMA.names if name != "payload"],
+            write_statistics=_MEASURED,  # pyright: ignore[reportArgumentType]
             data_page_size=settings.page_bytes,
             write_page_checksum=True,
             write_page_index=False,

@@ -14,7 +14,7 @@ from stratalog.eventlog.errors import CorruptLogError, ErrorCode
 from stratalog.eventlog.events import KINDS
 from stratalog.eventlog.files import Files
 from stratalog.eventlog.folder import Listing, SegmentName, journal_file, list_log
-from stratalog.eventlog.journal import read_journal
+from stratalog.eventlog.journal import JournalFile, Scan, read_journal
 from stratalog.eventlog.tree import TreeRoot
 
 _TRIES = 5
@@ -173,33 +173,37 @@ class _Verification:
         path = f"{self.folder}/{name}"
         is_last = start == listing.journals[-1]
         try:
-            for _ in range(_TRIES):
-                journal, data, found = read_journal(self.files, self.folder, start, self.log_id)
-                rest = data[found.end :]
-                if rest == bytes(len(rest)):
-                    break
-                # Another process may be in the middle of a write.
-                time.sleep(0.01)
+            journal, found, rest = self.settled(start)
             self.note(name)
-            root = TreeRoot()
             bodies = enumerate(found.bodies, start)
             records = (decode_record(b, where=f"{path}, commit {n}") for n, b in bodies if n >= position)
-            self.records(name, records, root)
+            self.records(name, records, TreeRoot())
         except CorruptLogError as error:
             self.note(name)
             self.add(name, self.commit, error.message, error.code)
             return
-        if rest != bytes(len(rest)):
-            size = len(rest.rstrip(b"\0"))
+        if rest:
             message = (
-                f"{path}, offset {found.end}: {size} bytes behind commit {journal.commit - 1} are no frame: torn by a "
-                "stop in the middle of a write (the next writer cuts them), or damaged"
+                f"{path}, offset {found.end}: {len(rest)} bytes behind commit {journal.commit - 1} are no frame: "
+                "torn by a stop in the middle of a write (the next writer cuts them), or damaged"
             )
             self.add(name, journal.commit, message)
         if not is_last and not journal.is_ended:
             self.add(name, journal.commit, f"{path}: it has no END frame, but another journal follows it")
         if is_last and not journal.is_ended and listing.stop > journal.commit:
             self.add(name, journal.commit, f"{path}: it ends before commit {listing.stop - 1}, which a segment holds")
+
+    def settled(self, start: int) -> tuple[JournalFile, Scan, bytes]:
+        """A journal, its frames, and what stands behind them, without the zeros at the end."""
+        tries = 0
+        while True:
+            journal, data, found = read_journal(self.files, self.folder, start, self.log_id)
+            rest = data[found.end :].rstrip(b"\0")
+            tries += 1
+            if not rest or tries == _TRIES:
+                return journal, found, rest
+            # Another process may be in the middle of a write.
+            time.sleep(0.01)
 
     def records(self, file: str, records: Iterable[Record], root: TreeRoot) -> None:
         for record in records:
