@@ -49,8 +49,10 @@ def tame(call: Call, world: World) -> Call | None:
         externals = [artifact.external_id for artifact in a["artifacts"] if artifact.external_id]
         if len(set(externals)) < len(externals) or any(_is_loose(edge.link, world) for edge in a["edges"]):
             return None
-    if a.get("must_match_update_time") and call.name != "put_artifacts":
-        a["must_match_update_time"] = False
+    if a.get("must_match_update_time"):
+        # An update that changes nothing moves the time there, if its message is not the whole node.
+        updated = [node.id for node in a["requests"] if node.id]
+        a["must_match_update_time"] = call.name == "put_artifacts" and len(set(updated)) == len(updated)
     return Call(call.name, a)
 
 

@@ -139,7 +139,8 @@ def type_requests(draw: st.DrawFn) -> Type:
     names = draw(st.lists(st.sampled_from(list(DECLARED)), unique=True, max_size=4))
     properties = {name: DECLARED[name] for name in names}
     if draw(seldom):
-        properties["i"] = draw(st.sampled_from([0, 3]))
+        name, number = draw(st.sampled_from([("i", 3), ("n", 0)]))
+        properties[name] = number
     return Type(
         kind=draw(st.sampled_from([1, 2, 3])),
         name=draw(st.sampled_from(["T", "T", "U"])),
