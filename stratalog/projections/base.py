@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from typing import Literal
@@ -246,16 +247,37 @@ class Base:
         row = self._execute("select seq, body from answer where request_id = ?", (request_id,)).fetchone()
         return None if row is None else StoredAnswer(row[0], _answer_decoder.decode(row[1]))
 
-    def rows(self, table: str) -> Iterator[tuple[object, ...]]:
-        """Every row of a table in the order of its key: what a digest is made over."""
-        orders = {
-            "node": "nkey",
-            "edge": "execution, artifact, type",
-            "member": "context, nkey",
-            "type": "id",
-            "answer": "request_id",
-        }
-        return iter(self._execute(f"select * from {table} order by {orders[table]}"))
+    # ---- reading everything, in the order of the keys
+
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """All reads inside the block see the file as it is when the first one begins."""
+        self._execute("begin")
+        try:
+            yield
+        finally:
+            self._execute("commit")
+
+    def versions(self) -> Iterator[tuple[int, Version]]:
+        """Every node key with its newest sealed version."""
+        for nkey, seq, body in self._execute("select nkey, seq, body from node order by nkey"):
+            yield nkey, Version(seq, _node_decoders[nkey & 3].decode(body))
+
+    def links(self) -> Iterator[tuple[tuple[int, int, int], StoredLink]]:
+        """Every link by (execution, artifact, type)."""
+        rows = self._execute("select execution, artifact, type, seq, body from edge order by execution, artifact, type")
+        for execution, artifact, type, seq, body in rows:
+            yield (execution, artifact, type), _link(seq, execution, artifact, type, body)
+
+    def memberships(self) -> Iterator[tuple[tuple[int, int], int]]:
+        """The seq of every membership by (context, node key)."""
+        for context, nkey, seq in self._execute("select context, nkey, seq from member order by context, nkey"):
+            yield (context, nkey), seq
+
+    def answers(self) -> Iterator[tuple[str, StoredAnswer]]:
+        """Every answer by its request id."""
+        for request_id, seq, body in self._execute("select request_id, seq, body from answer order by request_id"):
+            yield request_id, StoredAnswer(seq, _answer_decoder.decode(body))
 
     # ---- writing
 

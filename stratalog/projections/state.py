@@ -20,6 +20,7 @@ from stratalog.projections.system_types import FIRST_USER_TYPE_ID, SYSTEM_TYPES
 from stratalog.projections.tail import CONTEXT, StoredLink, Tail, Version, next_ids_after
 
 T = TypeVar("T")
+K = TypeVar("K", int, str, tuple[int, int], tuple[int, int, int])
 _KEY_MAX = 1 << 63
 _KEPT_COUNT_MAX = 20_000
 """So many nodes of Base are kept in memory."""
@@ -451,11 +452,54 @@ class State:
                 raise BehindError
         return None if stored is None else stored.answer
 
-    def versions(self) -> Iterator[tuple[int, Version]]:
-        """Every node key with its newest version, by ascending key."""
-        with self.lock:
-            for kind in Kind:
-                for id in self.ids_of_kind(kind):
-                    version = self.get(kind, id)
-                    assert version is not None
-                    yield id << 2 | kind, version
+    def everything(self) -> Iterator[tuple[object, ...]]:
+        """All that the state holds, as plain rows in a fixed order, to make a digest over. Hold the lock meanwhile.
+
+        Raises:
+            BehindError: Base holds newer commits.
+        """
+        if self._lower is None:
+            yield from self._rows(None)
+            return
+        with self._lower.one_moment():
+            if self._lower.stamp().applied_seq > self.head:
+                raise BehindError
+            yield from self._rows(self._lower)
+
+    def _rows(self, base: Base | None) -> Iterator[tuple[object, ...]]:
+        tail = self._tail
+        for type_id in sorted(self.types.by_id):
+            yield "type", self.types.by_id[type_id]
+        for key, version in _merged(None if base is None else base.versions, tail.nodes.items()):
+            yield "node", key, version.seq, version.node
+        links = [((e, a, t), stored) for e, inputs in tail.inputs.items() for (a, t), stored in inputs.items()]
+        for identity, stored in _merged(None if base is None else base.links, links):
+            yield "link", identity, stored.seq, stored.link
+        members = [((c, key), seq) for c, held in tail.members.items() for key, seq in held.items()]
+        for place, seq in _merged(None if base is None else base.memberships, members):
+            yield "member", place, seq
+        for request_id, answer in _merged(None if base is None else base.answers, tail.answers.items()):
+            yield "answer", request_id, answer.seq, answer.answer
+
+
+def _merged(sealed: Callable[[], Iterator[tuple[K, T]]] | None, recent: Iterable[tuple[K, T]]) -> Iterator[tuple[K, T]]:
+    """The items of both by ascending key; of two with one key the recent one."""
+    newer = sorted(recent, key=_key)
+    if sealed is None:
+        yield from newer
+        return
+    at = 0
+    for key, value in sealed():
+        while at < len(newer) and newer[at][0] < key:
+            yield newer[at]
+            at += 1
+        if at < len(newer) and newer[at][0] == key:
+            yield newer[at]
+            at += 1
+        else:
+            yield key, value
+    yield from newer[at:]
+
+
+def _key(item: tuple[K, object]) -> K:
+    return item[0]

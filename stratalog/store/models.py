@@ -149,15 +149,12 @@ class Models:
                 state.absorb(self._sealed_stop())
 
     def _state_digest(self) -> str:
-        """SHA-256 over every node's newest version and the types, in the order of their keys."""
+        """SHA-256 over everything that the state holds, in the order of its keys."""
         digest = hashlib.sha256()
         encode = msgspec.msgpack.Encoder().encode
-        state = self.state
-        with state.lock:
-            for type_id in sorted(state.types.by_id):
-                digest.update(encode(state.types.by_id[type_id]))
-            for key, version in state.versions():
-                digest.update(encode((key, version.seq, version.node)))
+        with self.state.lock:
+            for row in self.state.everything():
+                digest.update(encode(row))
         return digest.hexdigest()
 
 

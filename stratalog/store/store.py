@@ -16,6 +16,7 @@ from stratalog.eventlog.committer import Command, Committed, Committer, Decision
 from stratalog.eventlog.errors import ErrorCode, InvalidInputError, StorageError
 from stratalog.eventlog.events import Kind, Type
 from stratalog.eventlog.store import LogStore
+from stratalog.projections.state import BehindError
 from stratalog.store.models import Models
 from stratalog.store.moment import Moment
 from stratalog.store.points import HeadPoints
@@ -287,13 +288,25 @@ class Store(Reads, Writes):
         from stratalog.store.reports import verify
 
         self._begin()
-        with self._committer.paused():
-            return verify(self._log, self._models)
+
+        def work() -> VerifyReport:
+            with self._committer.paused():
+                return verify(self._log, self._models)
+
+        return self._abreast(work)
 
     def digests(self) -> dict[str, str]:
         """A digest of the content of every table: equal after a rebuild, a merge or a copy of the store."""
         self._begin()
-        return self._models.digests()
+        return self._abreast(self._models.digests)
+
+    def _abreast(self, work: Callable[[], A]) -> A:
+        """Do `work`; catch up and do it anew if another process has moved Base ahead of this one meanwhile."""
+        while True:
+            try:
+                return work()
+            except BehindError:
+                self._committer.catch_up(whatever=True)
 
     def rebuild(self) -> dict[str, str]:
         """Throw the read models away, fold the log again, and return the digests, which must equal those before.

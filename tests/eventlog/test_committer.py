@@ -16,7 +16,7 @@ import pytest
 from stratalog.eventlog.commit import Header, Record
 from stratalog.eventlog.committer import Command, Committed, Committer, Decision
 from stratalog.eventlog.errors import ConflictError, ErrorCode, InvalidInputError, StorageError
-from stratalog.eventlog.events import Artifact, Change, Recorded, to_event
+from stratalog.eventlog.events import Artifact, Change, Kind, Recorded, to_event
 from stratalog.eventlog.settings import LogSettings
 from stratalog.eventlog.store import LogStore, Segment
 from stratalog.eventlog.stores.local import LocalLog
@@ -45,7 +45,7 @@ class Desk:
         return self.committer.submit(Command(decide))
 
     def uris(self) -> list[str | None]:
-        return [version.node.uri for _, version in self.state.versions()]
+        return [node.uri for node in self.state.get_many(Kind.ARTIFACT, self.state.ids_of_kind(Kind.ARTIFACT))]
 
 
 def refuse(_: int) -> Decision:
