@@ -124,8 +124,8 @@ def put_lineage(
     """
     for index, edge in enumerate(edges):
         _check_edge(index, edge, executions, artifacts)
-    for node in (*artifacts, *executions, *contexts):
-        _check_fits(draft, node)
+    for nodes in (artifacts, executions, contexts):
+        _check_fit(draft, nodes)
     context_ids = [_put_context(draft, c, options, with_force=False) for c in contexts]
     artifact_ids = [_put_artifact(draft, artifact, options) for artifact in artifacts]
     execution_ids = [put_node(draft, e, force_update_time=options.force_update_time) for e in executions]
@@ -233,11 +233,12 @@ def _check_class(value: object, cls: type, where: str) -> None:
         )
 
 
-def _check_fits(draft: Draft, node: Node) -> None:
-    kind = KIND_OF[type(node)]
-    where = Named(kind, node)
-    node_type = require_type(draft, kind, node.type_id, where)
-    check_properties(node_type, to_values(node.properties, where, "properties"), where)
+def _check_fit(draft: Draft, nodes: Sequence[Node]) -> None:
+    """Refuse nodes of a kind if a type is missing, or else if properties do not fit."""
+    named = [(node, Named(KIND_OF[type(node)], node)) for node in nodes]
+    types = [require_type(draft, where.kind, node.type_id, where) for node, where in named]
+    for (node, where), node_type in zip(named, types, strict=True):
+        check_properties(node_type, to_values(node.properties, where, "properties"), where)
 
 
 __all__ = [

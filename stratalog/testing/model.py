@@ -375,8 +375,10 @@ class Model:
         """Record a piece of lineage: contexts, artifacts, executions, memberships, links."""
         for edge in edges:
             self._check_edge(edge, executions, artifacts)
-        for node in (*artifacts, *executions, *contexts):
-            self._check_fits(self._type(KIND_OF[type(node)], node.type_id), node.properties)
+        for nodes in (artifacts, executions, contexts):
+            types = [self._type(KIND_OF[type(node)], node.type_id) for node in nodes]
+            for node, node_type in zip(nodes, types, strict=True):
+                self._check_fits(node_type, node.properties)
         context_ids = [self._put_context(context, options) for context in contexts]
         artifact_ids = [self._put_artifact(artifact, options) for artifact in artifacts]
         execution_ids = [self._put_node(execution) for execution in executions]

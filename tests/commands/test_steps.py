@@ -367,6 +367,11 @@ def test_lineage_wants_the_type_of_every_node_and_looks_at_all_before_it_writes(
         put(artifacts=[Artifact(id=a)])
     with desk.refused(ErrorCode.TYPE_NOT_FOUND, "type_id 999"):
         put(artifacts=[Artifact(type_id=t.artifact)], executions=[Execution(type_id=999)])
+    misfit = Artifact(type_id=t.artifact, properties={"zz": 1})
+    with desk.refused(ErrorCode.TYPE_NOT_FOUND, "type_id 999"):
+        put(artifacts=[misfit, Artifact(type_id=999)])
+    with desk.refused(ErrorCode.UNKNOWN_PROPERTY, "'zz'"):
+        put(artifacts=[misfit], executions=[Execution(type_id=999)])
     with desk.refused(ErrorCode.UNKNOWN_PROPERTY, "'zz'"):
         put(contexts=[Context(type_id=t.context, name="p", properties={"zz": 1})], options=REUSE_CONTEXT)
     with desk.refused(ErrorCode.INDEX_OUT_OF_RANGE):
