@@ -244,10 +244,11 @@ class Committer:
             ) from self._dead
         self._mend_state()
         log, state = self._log, self._state
+        guard = log.exclusive()
         # Whatever goes wrong from here on, the state must not keep what is not in the log.
         self._is_torn = True
         try:
-            with log.exclusive():
+            with guard:
                 with state.lock:
                     self._fold_others(log.head())
                     at = state.next_commit
@@ -269,6 +270,11 @@ class Committer:
                 self._dead = error if isinstance(error, StorageError) else StorageError(f"a commit failed: {error}")
                 self._doubtful_stop = at + len(batch.records)
             self._mend_state()
+            raise
+        except BaseException:
+            # Interrupted, perhaps on the way out of the lock; a plain lock that is free already says so.
+            with suppress(RuntimeError):
+                guard.__exit__(None, None, None)
             raise
         for header, events in batch.events:
             self._publish(header, events)

@@ -179,11 +179,16 @@ class LogReader:
     def _follow_open(self, journal: JournalFile) -> bool:
         """Read on in the open journal; True unless it is ended."""
         before = journal.torn_bytes
-        for part in journal.follow(self._settings.probe_bytes):
-            self._places.extend(zip(part.ends, part.checks, strict=True))
-        if journal.is_torn and journal.torn_bytes != before:
-            # A frame that is just being written, or a tear, or damage, or frames that were undone: look at all of it.
-            self._load(journal)
+        try:
+            for part in journal.follow(self._settings.probe_bytes):
+                self._places.extend(zip(part.ends, part.checks, strict=True))
+            if journal.is_torn and journal.torn_bytes != before:
+                # A frame that is just being written, or a tear, or damage, or frames that were undone: look at all.
+                self._load(journal)
+        except BaseException:
+            # Interrupted (say, by Ctrl-C), the file and the places may not agree: start afresh.
+            self._forget()
+            raise
         return not journal.is_ended
 
     def _is_same_file(self, journal: JournalFile) -> bool:

@@ -44,8 +44,10 @@ class LogStore(Protocol):
     `segments` need no lock. A store is used by many threads; `append`, `sync` come from one thread at a time.
     """
 
-    def exclusive(self) -> AbstractContextManager[None]:
+    def exclusive(self) -> AbstractContextManager[object]:
         """Hold the log against every other writer, in this process and others.
+
+        Leaving twice is as good as once, or a RuntimeError: whoever was interrupted on the way out makes sure.
 
         Raises:
             StorageError: the lock cannot be taken, or this store failed before (then it is dead until reopened).

@@ -123,11 +123,13 @@ class _Verification:
                 elif not self.skip_missing(listing, misses):
                     return
             except FileNotFoundError:
-                misses += 1
+                misses = misses + 1 if self.commit == position else 0
                 if misses > _TRIES:
                     raise
                 continue
-            if self.commit == position and misses <= _TRIES:
+            if self.commit != position:
+                misses = 0
+            elif misses <= _TRIES:
                 misses += 1
                 time.sleep(0.001)
 

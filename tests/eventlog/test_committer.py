@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +65,7 @@ def uris_in(log: LogStore) -> list[str]:
 class Unguarded(MemoryLog):
     """A log without mutual exclusion, as an object store is: whoever appends second has lost."""
 
-    def exclusive(self) -> AbstractContextManager[None]:
+    def exclusive(self) -> AbstractContextManager[object]:
         return nullcontext()
 
 
@@ -171,7 +172,7 @@ class Failing(MemoryLog):
         if call in self.failure:
             raise self.failure[call]
 
-    def exclusive(self) -> AbstractContextManager[None]:
+    def exclusive(self) -> AbstractContextManager[object]:
         self._fail("exclusive")
         return super().exclusive()
 
@@ -281,7 +282,7 @@ class Gated(MemoryLog):
         self.syncs = 0
         self.on_sync: Callable[[], None] = lambda: None
 
-    def exclusive(self) -> AbstractContextManager[None]:
+    def exclusive(self) -> AbstractContextManager[object]:
         assert self.gate.wait(30)
         return super().exclusive()
 
@@ -457,10 +458,6 @@ class _Interrupting:
         pass
 
 
-NEVER_INTERRUPTED = {"_enter", "_leave", "__enter__", "__exit__"}
-"""Taking and leaving locks: the few steps at which an interruption could keep one; only C code could mend that."""
-
-
 class Interrupt:
     """Raises KeyboardInterrupt at the n-th call in the write path, once.
 
@@ -473,8 +470,6 @@ class Interrupt:
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code
         if event not in ("call", "c_return") or "/stratalog/" not in code.co_filename:
-            return
-        if code.co_name in NEVER_INTERRUPTED:
             return
         self.left -= 1
         if self.left == 0:
@@ -499,6 +494,23 @@ def interrupted_puts(desk: Desk, step: int, first: int) -> Iterator[bool]:
         at += step
 
 
+def check_free(lock: Path, log: LocalLog) -> None:
+    """Neither another thread nor another process is kept out."""
+    got: list[bool] = []
+
+    def try_it() -> None:
+        got.append(log._mutex.acquire(blocking=False))
+        if got[0]:
+            log._mutex.release()
+
+    thread = threading.Thread(target=try_it)
+    thread.start()
+    thread.join()
+    assert got == [True]
+    with lock.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 @pytest.mark.parametrize("first", range(1, 6))
 def test_an_interruption_at_any_call_leaves_a_log_that_can_be_written(first: int, tmp_path: Path) -> None:
     # Every other time a new journal begins every few commits.
@@ -506,6 +518,7 @@ def test_an_interruption_at_any_call_leaves_a_log_that_can_be_written(first: int
     desk = Desk(log)
     acknowledged: list[str] = []
     for count, _ in enumerate(interrupted_puts(desk, 5, first)):
+        check_free(tmp_path / "s" / "lock", log)
         uri = f"good {count}"
         id, committed = desk.put(uri)
         acknowledged.append(uri)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import IO
 
@@ -88,6 +90,41 @@ def write_on_demand(path: str) -> None:
                 say("sealed")
             else:
                 say(store.rebuild()["state"])
+
+
+def put_under_fire(path: str) -> None:
+    """Put artifacts until told to stop, whatever number of times Ctrl-C strikes; say what was acknowledged."""
+    stop = threading.Event()
+    acknowledged: list[str] = []
+    is_armed = False
+    struck = number = 0
+
+    def strike(*_: object) -> None:
+        nonlocal is_armed
+        if is_armed:
+            is_armed = False
+            raise KeyboardInterrupt
+
+    with open_here(path) as store:
+        type_id = store.put_type("artifact", "T")
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        signal.signal(signal.SIGINT, strike)
+        say("ready")
+        while not stop.is_set():
+            number += 1
+            name = str(number)
+            try:
+                is_armed = True
+                id = store.put_artifacts([Artifact(type_id=type_id, name=name)]).id
+                is_armed = False
+            except KeyboardInterrupt:
+                struck += 1
+                continue
+            acknowledged.append(name)
+            assert store.get_artifact(id).name == name
+        report = store.verify()
+        assert report.ok, report.problems
+        say(struck, acknowledged, [node.name for node in store.get_artifacts()])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import signal
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -98,6 +101,40 @@ def test_a_reader_goes_on_while_another_process_rebuilds(tmp_path: Path) -> None
                 assert store.last_upkeep_error is None
                 assert store._state.recent_event_count == 0
         assert [node.name for node in store.get_artifacts()] == [str(i) for i in range(12)]
+
+
+# ---- Ctrl-C
+
+
+def fire(path: Path, times: int) -> None:
+    process = start("put_under_fire", path)
+    assert process.stdout is not None
+    assert answers(process.stdout) == ["ready"]
+    rng = random.Random(1)
+    for _ in range(times):
+        time.sleep(rng.uniform(0.002, 0.02))
+        process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    (said,) = lines(process)
+
+    assert isinstance(said, list)
+    struck, acknowledged, names = said
+    assert struck > times / 4
+    assert len(names) == len(set(names))
+    assert [name for name in names if name in set(acknowledged)] == acknowledged
+    with open_store(path) as store:
+        assert [node.name for node in store.get_artifacts()] == names
+        assert store.verify().ok
+
+
+def test_a_writer_goes_on_after_every_interruption(tmp_path: Path) -> None:
+    fire(tmp_path / "s", 60)
+
+
+@pytest.mark.slow
+def test_a_writer_goes_on_after_thousands_of_interruptions(tmp_path: Path) -> None:
+    fire(tmp_path / "s", 3000)
 
 
 # ---- forks

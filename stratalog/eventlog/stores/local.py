@@ -164,8 +164,9 @@ class LocalLog:
 
     def _enter(self) -> None:
         self._check_writable()
-        self._mutex.acquire()
+        before = self._depth if self._is_mine() else 0
         try:
+            self._mutex.acquire()
             if self._depth == 0:
                 self._check_writable()
                 try:
@@ -175,22 +176,26 @@ class LocalLog:
                 self._is_fresh = False
                 self._owner = threading.get_ident()
             self._depth += 1
-        except BaseException as error:
-            if self._depth == 0 and not isinstance(error, Exception):
-                # Interrupted (say, by Ctrl-C), perhaps with the lock in hand.
-                self._owner = 0
-                self._files.unlock(self._lock_descriptor)
-            self._mutex.release()
+        except BaseException:
+            self._leave(before)
             raise
 
-    def _leave(self) -> None:
+    def _leave(self, depth: int) -> None:
+        """Hold the lock `depth` times and no more; safe to repeat, whatever an interruption left half-done."""
+        # A nested hold of the mutex may be left over by an interruption: the outermost one takes it along.
+        if not self._mutex._is_owned():  # type: ignore[attr-defined]
+            return
+        if depth:
+            if self._depth > depth:
+                self._depth = depth
+                self._mutex.release()
+            return
+        self._depth = self._owner = 0
         try:
-            self._depth -= 1
-            if self._depth == 0:
-                self._owner = 0
-                self._files.unlock(self._lock_descriptor)
+            self._files.unlock(self._lock_descriptor)
         finally:
-            self._mutex.release()
+            while self._mutex._is_owned():  # type: ignore[attr-defined]
+                self._mutex.release()
 
     def _check_open(self) -> None:
         if self._pid != os.getpid():
@@ -463,6 +468,19 @@ class LocalLog:
         self._durable = self._next
         self._begin_journal(self._next)
 
+    def _rotate_if_used(self) -> None:
+        self._catch_up()
+        if self._active().commit == self._active().start:
+            return
+        try:
+            self._rotate()
+        except OSError as error:
+            raise self._die(error, self._folder, "begin a new journal") from error
+        except BaseException:
+            self._is_fresh = False
+            self._lose_place()
+            raise
+
     def _begin_journal(self, start: int) -> None:
         create_journal(self._files, self._folder, start, self._id)
         self._swap(Journal(self._files, self._folder, start, self._id, self._settings.grow_bytes))
@@ -541,13 +559,13 @@ class LocalLog:
         """
         self._check_writable()
         if rotate:
-            with self.exclusive():
-                self._catch_up()
-                if self._active().commit > self._active().start:
-                    try:
-                        self._rotate()
-                    except OSError as error:
-                        raise self._die(error, self._folder, "begin a new journal") from error
+            guard = self.exclusive()
+            try:
+                with guard:
+                    self._rotate_if_used()
+            except BaseException:
+                guard.__exit__(None, None, None)  # Ctrl-C may have struck on the way out
+                raise
         with self._translated("seal"):
             starts = list_log(self._files, self._folder).journals[:-1]
             return sum(seal_journal(self._files, self._folder, start, self._id, self._settings) for start in starts)
@@ -674,16 +692,21 @@ class LocalLog:
 class _Exclusive(AbstractContextManager[None]):
     """The lock of a `LocalLog`, held inside `with`."""
 
-    __slots__ = ("_log", "_pid")
+    __slots__ = ("_before", "_log", "_pid")
 
     def __init__(self, log: LocalLog) -> None:
         self._log = log
+        self._pid = os.getpid()
+        self._before = log._depth if log._is_mine() else 0
 
     def __enter__(self) -> None:
-        self._log._enter()
-        self._pid = self._log._pid
+        try:
+            self._log._enter()
+        except BaseException:
+            self._log._leave(self._before)
+            raise
 
     def __exit__(self, *_: object) -> None:
         # A child that was forked inside the block does not have the lock, and must not free the parent's.
         if self._pid == os.getpid():
-            self._log._leave()
+            self._log._leave(self._before)

@@ -18,9 +18,9 @@ class MemoryLog:
         self._records: list[Record] = []
         self._lock = threading.RLock()
 
-    def exclusive(self) -> AbstractContextManager[None]:
+    def exclusive(self) -> AbstractContextManager[object]:
         """Hold the log against every other thread."""
-        return _Held(self._lock)
+        return self._lock
 
     def head(self) -> int:
         """The number of the next commit."""
@@ -50,14 +50,3 @@ class MemoryLog:
 
     def close(self) -> None:
         """Nothing to release."""
-
-
-class _Held(AbstractContextManager[None]):
-    def __init__(self, lock: threading.RLock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
