@@ -58,9 +58,7 @@ class Draft:
 
     def next_id(self, slot: int) -> int:
         """Take the next id of a kind (slot 0 artifact, 1 execution, 2 context, 3 type)."""
-        id = self._next_ids[slot]
-        self._next_ids[slot] = id + 1
-        return id
+        return self.next_ids(slot, 1)
 
     def next_ids(self, slot: int, count: int) -> int:
         """Take the next `count` ids of a kind and return the first."""

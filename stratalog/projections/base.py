@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -37,6 +37,8 @@ from stratalog.projections.system_types import FIRST_USER_TYPE_ID
 from stratalog.projections.tail import ARTIFACT, CONTEXT, EXECUTION, StoredAnswer, StoredLink, Version
 
 BASE_FORMAT = 1
+_KEYS_MAX = 512
+"""So many keys are asked for in one statement."""
 _ARRAY_COUNT_MIN = 10_000
 """From so many keys on, sorting them in an array pays for loading numpy."""
 
@@ -147,8 +149,7 @@ class Base:
 
     def stamp(self) -> BaseStamp:
         """How far this file has come; read anew at each call, since another process may have moved it."""
-        row = self._execute("select body from meta where id = 1").fetchone()
-        return BaseStamp() if row is None else _stamp_decoder.decode(row[0])
+        return _read_stamp(self._connection)
 
     # ---- reading
 
@@ -159,13 +160,8 @@ class Base:
 
     def get_many(self, nkeys: Sequence[int]) -> dict[int, Version]:
         """The newest sealed versions of many nodes, those that are there."""
-        found: dict[int, Version] = {}
-        for at in range(0, len(nkeys), 512):
-            part = nkeys[at : at + 512]
-            marks = ",".join("?" * len(part))
-            for nkey, seq, body in self._execute(f"select nkey, seq, body from node where nkey in ({marks})", part):
-                found[nkey] = Version(seq, _node_decoders[nkey & 3].decode(body))
-        return found
+        rows = self._rows_of("select nkey, seq, body from node where nkey in", nkeys)
+        return {nkey: Version(seq, _node_decoders[nkey & 3].decode(body)) for nkey, seq, body in rows}
 
     def candidates(self, key: int) -> list[tuple[int, Version]]:
         """Nodes that may have the look-up key `key`, each with its node key."""
@@ -176,12 +172,13 @@ class Base:
 
     def known_keys(self, keys: Sequence[int]) -> set[int]:
         """Those among many look-up keys that some node may have."""
-        found: set[int] = set()
-        for at in range(0, len(keys), 512):
-            part = keys[at : at + 512]
-            marks = ",".join("?" * len(part))
-            found.update(row[0] for row in self._execute(f"select key from lookup where key in ({marks})", part))
-        return found
+        return {row[0] for row in self._rows_of("select key from lookup where key in", keys)}
+
+    def _rows_of(self, sql: str, keys: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query that ends in `in`, for many keys, some hundred at a time."""
+        for at in range(0, len(keys), _KEYS_MAX):
+            part = keys[at : at + _KEYS_MAX]
+            yield from self._execute(f"{sql} ({','.join('?' * len(part))})", part)
 
     def ids_by_type(self, type_id: int) -> list[int]:
         """Ids of the nodes of a type, ascending."""
@@ -298,8 +295,7 @@ class Base:
         connection = _connect(self.path, "rw")
         try:
             connection.execute("begin immediate")
-            row = connection.execute("select body from meta where id = 1").fetchone()
-            if (BaseStamp() if row is None else _stamp_decoder.decode(row[0])) != before:
+            if _read_stamp(connection) != before:
                 return False
             _fold(connection, events)
             connection.execute("insert or replace into meta values(1, ?)", (encode_payload(after),))
@@ -313,6 +309,11 @@ def delete(path: Path) -> None:
     """Remove a Base file and what SQLite keeps beside it."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _read_stamp(connection: sqlite3.Connection) -> BaseStamp:
+    row = connection.execute("select body from meta where id = 1").fetchone()
+    return BaseStamp() if row is None else _stamp_decoder.decode(row[0])
 
 
 def _file_number(path: Path) -> tuple[int, int] | None:
@@ -383,17 +384,13 @@ def _fold(connection: sqlite3.Connection, events: Iterable[Recorded]) -> None:
 
 
 def _fold_nodes(connection: sqlite3.Connection, kind: int, events: list[Recorded]) -> None:
-    encode, crc32 = encode_payload, zlib.crc32
+    encode = encode_payload
     nodes = [(e.seq, e.fact) for e in events if isinstance(e.fact, Node)]
     rows = [(node.id << 2 | kind, seq, encode(node)) for seq, node in nodes]
     rows.sort(key=itemgetter(0))  # stable: of several versions of a node the last one stays
     connection.executemany("insert or replace into node values(?, ?, ?)", rows)
-    lookups = [
-        (_NAME | crc32(node.name.encode(), (node.type_id << 2 | kind) & 0xFFFFFFFF), node.id << 2 | kind)
-        for _, node in nodes
-        if node.name is not None
-    ]
-    lookups += [(_URI | crc32(n.uri.encode()), n.id << 2 | kind) for _, n in nodes if n.uri is not None]
+    lookups = [(name_key(kind, n.type_id, n.name), n.id << 2 | kind) for _, n in nodes if n.name is not None]
+    lookups += [(uri_key(n.uri), n.id << 2 | kind) for _, n in nodes if n.uri is not None]
     lookups += [(external_key(kind, n.external_id), n.id << 2 | kind) for _, n in nodes if n.external_id is not None]
     connection.executemany("insert or ignore into lookup values(?, ?)", _sorted_by_key(lookups))
     ids_by_type: dict[int, list[int]] = {}

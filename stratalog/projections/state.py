@@ -84,29 +84,21 @@ class State:
 
     def __init__(self, base: Base | None = None) -> None:
         self.lock = threading.RLock()
-        self._base = base
-        self._sealed = BaseStamp()
-        self._sealed_types: list[tuple[int, Type]] = []
-        self._recent: list[tuple[Header, list[Recorded]]] = []
-        self.recent_event_count = 0
-        self._load_base()
+        self.restart(base)
 
     def restart(self, base: Base | None) -> None:
         """Forget everything and begin with `base`, as if newly made."""
         with self.lock:
             self._base = base
             self._sealed = BaseStamp()
-            self._sealed_types = []
-            self._recent = []
-            self._load_base()
-
-    def _load_base(self) -> None:
-        if self._base is not None:
-            stamp = self._base.stamp()
-            if stamp.applied_commit:
-                self._sealed = stamp
-                self._sealed_types = self._base.types()
-        self._reset()
+            self._sealed_types: list[tuple[int, Type]] = []
+            self._recent: list[tuple[Header, list[Recorded]]] = []
+            if base is not None:
+                stamp = base.stamp()
+                if stamp.applied_commit:
+                    self._sealed = stamp
+                    self._sealed_types = base.types()
+            self._reset()
 
     def _reset(self) -> None:
         """Make the Tail anew from Base's stamp and `_recent`.

@@ -12,6 +12,7 @@ from typing import Any, cast
 import msgspec
 
 from stratalog.eventlog.events import (
+    KIND_OF,
     Artifact,
     Association,
     Attribution,
@@ -29,7 +30,6 @@ from stratalog.eventlog.events import (
 )
 
 ARTIFACT, EXECUTION, CONTEXT = int(Kind.ARTIFACT), int(Kind.EXECUTION), int(Kind.CONTEXT)
-_NODE_KINDS: dict[type, int] = {Artifact: ARTIFACT, Execution: EXECUTION, Context: CONTEXT}
 _TYPE_SLOT = 3
 _BULK_COUNT_MIN = 64
 
@@ -53,11 +53,6 @@ class StoredAnswer(msgspec.Struct, frozen=True, gc=False):
 
     seq: int
     answer: RequestAnswer
-
-
-def node_key(kind: int, id: int) -> int:
-    """One integer for a node of any kind: `id << 2 | kind`."""
-    return id << 2 | kind
 
 
 class Tail:
@@ -114,11 +109,12 @@ class Tail:
 
     def _fold_nodes(self, events: Sequence[Recorded]) -> bool:
         """Fold many new nodes of one kind at once; False, and nothing is folded, if the events are something else."""
-        kind = _NODE_KINDS.get(type(events[0].fact))
-        if kind is None or len({event.fact.__class__ for event in events}) > 1:
+        known = KIND_OF.get(type(events[0].fact))
+        if known is None or len({event.fact.__class__ for event in events}) > 1:
             return False
         if any(event.prev is not None for event in events):
             return False
+        kind = int(known)
         nodes = cast("list[Node]", [event.fact for event in events])
         self.nodes.update({e.fact.id << 2 | kind: Version(e.seq, e.fact) for e in events})  # type: ignore[union-attr, arg-type]
         self.names.update({(kind, n.type_id, n.name): n.id << 2 | kind for n in nodes if n.name is not None})

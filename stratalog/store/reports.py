@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from stratalog.eventlog.commit import Record, check_sequence, leaf_hash, recorded, tree_root
+from stratalog.eventlog.commit import Record, check_sequence, leaf_hash, recorded
 from stratalog.eventlog.errors import CorruptLogError, ErrorCode, InvalidInputError
 from stratalog.eventlog.events import KINDS, Kind
 from stratalog.eventlog.store import LogStore, Segment
 from stratalog.eventlog.stores.local import LocalLog
+from stratalog.eventlog.tree import TreeRoot
 from stratalog.eventlog.verify import Problem, VerifyReport
 from stratalog.store.models import Models
 
@@ -101,26 +102,26 @@ def verify(log: LogStore, models: Models) -> VerifyReport:
 
 def _verify_records(log: LogStore) -> VerifyReport:
     """Verify a log that keeps records as they are: numbers, times, decoding, and the root."""
-    leaves: list[bytes] = []
+    tree = TreeRoot()
     kinds: Counter[str] = Counter()
     problems: list[Problem] = []
     time_us = 0
     try:
         for record in check_sequence(log.read(), commit=0, seq=1):
-            leaves.append(leaf_hash(record))
+            tree.add(leaf_hash(record))
             kinds.update(event.kind for event in record.events)
             time_us = record.header.time_us
             recorded(record)
     except CorruptLogError as error:
-        problems.append(Problem("memory", len(leaves), error.code, error.message))
+        problems.append(Problem("memory", tree.size, error.code, error.message))
     return VerifyReport(
         log_id="",
-        commits=len(leaves),
+        commits=tree.size,
         events=kinds.total(),
         segments=0,
         journals=0,
         size_bytes=0,
-        root=tree_root(leaves).hex(),
+        root=tree.root().hex(),
         last_time_us=time_us,
         kinds=dict(sorted(kinds.items())),
         unknown_kinds={kind: count for kind, count in sorted(kinds.items()) if kind not in KINDS},
