@@ -28,6 +28,7 @@ class Moment(Reads):
 
     def snapshot(self) -> Snapshot:
         """The tables, pinned at this moment."""
+        self._begin()
         return self._snapshot
 
     @property

@@ -51,7 +51,7 @@ class Reads(ABC):
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
-        """The tables, pinned at this moment: what every question below is asked of."""
+        """Begin a read, and give the tables, pinned at this moment: what every question below is asked of."""
 
     @property
     @abstractmethod
@@ -330,7 +330,6 @@ class Reads(ABC):
         """
         from stratalog.query.find import find
 
-        self._begin()
         return find(
             self.snapshot(),
             to_kind(kind),
@@ -370,7 +369,6 @@ class Reads(ABC):
         """
         from stratalog.query.compare import compare
 
-        self._begin()
         return compare(
             self.snapshot(),
             to_kind(kind),
@@ -408,10 +406,10 @@ class Reads(ABC):
         """
         from stratalog.query.lineage import lineage
 
-        self._begin()
+        snapshot = self.snapshot()
         starts = [(to_kind(kind), id) for id in _ids(ids)]
         return lineage(
-            self.snapshot(),
+            snapshot,
             starts,
             direction=direction,
             max_hops=max_hops,
@@ -429,7 +427,6 @@ class Reads(ABC):
         """
         from stratalog.query.history import history
 
-        self._begin()
         return history(self.snapshot(), to_kind(kind), _id(id), property=property)
 
     def sql(self, text: str, **parameters: Any) -> Result:
@@ -440,7 +437,6 @@ class Reads(ABC):
         """
         from stratalog.query.result import Result
 
-        self._begin()
         return Result(self.snapshot().sql(text, parameters))
 
     # ---- inside
