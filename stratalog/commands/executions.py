@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from stratalog.commands.draft import Draft
-from stratalog.commands.links import join, put_link, require_node
+from stratalog.commands.links import join, put_link
 from stratalog.commands.nodes import Named, check_properties, put_node
 from stratalog.commands.types import require_type
 from stratalog.commands.values import check_integer, check_text, to_values
@@ -251,5 +251,4 @@ __all__ = [
     "StepOptions",
     "put_execution",
     "put_lineage",
-    "require_node",
 ]

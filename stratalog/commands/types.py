@@ -10,7 +10,7 @@ from stratalog.commands.draft import Draft
 from stratalog.commands.values import check_integer, check_text
 from stratalog.eventlog.errors import AlreadyExistsError, ErrorCode, InvalidInputError, NotFoundError
 from stratalog.eventlog.events import Kind, PropertyType, Type
-from stratalog.projections.system_types import FIRST_USER_TYPE_ID, SYSTEM_TYPES
+from stratalog.projections.system_types import SYSTEM_TYPES
 
 _SLOT = 3
 BASE_TYPES: dict[int, tuple[str, ...]] = {
@@ -179,4 +179,4 @@ def _evolve(stored: Type, request: Type, where: str, *, can_add_fields: bool, ca
     )
 
 
-__all__ = ["BASE_TYPES", "FIRST_USER_TYPE_ID", "UNSET_BASE_TYPE", "put_type", "put_types", "require_type"]
+__all__ = ["BASE_TYPES", "UNSET_BASE_TYPE", "put_type", "put_types", "require_type"]

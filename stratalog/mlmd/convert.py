@@ -343,5 +343,4 @@ def write_link(message: Message, link: Link) -> None:
                 steps.add().index = step
 
 
-READERS = {Kind.ARTIFACT: read_artifact, Kind.EXECUTION: read_execution, Kind.CONTEXT: read_context}
 WRITERS = {Kind.ARTIFACT: write_artifact, Kind.EXECUTION: write_execution, Kind.CONTEXT: write_context}

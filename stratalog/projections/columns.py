@@ -2,7 +2,7 @@
 
 A batch of events becomes one Arrow table for each logical table that gets rows. Nothing here walks properties one by
 one in Python: keys and values of all nodes are flattened, numbered, put in the order of their names and turned into
-typed columns as whole arrays. `bench/` has the rates.
+typed columns as whole arrays.
 """
 
 from __future__ import annotations

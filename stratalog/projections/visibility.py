@@ -17,8 +17,6 @@ import msgspec
 
 from stratalog.projections.schema import TableSpec
 
-SUPERSEDED_COLUMNS = "old, new"
-
 
 class Merged(msgspec.Struct, frozen=True):
     """The merged state of the tables: SQL relations (a file to scan, or a table), and the last seq in them.

@@ -3,7 +3,7 @@
 A hop goes over one link, from an artifact to an execution or back. Down from an artifact follows the links by which
 executions read it, down from an execution those by which it made artifacts; up is the reverse.
 
-Source: docs/concepts.md, "Lineage".
+Source: docs/reference/python.md, "Reading".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """MLMD's GetLineageSubgraph: ids, links and memberships around the nodes that a filter selects.
 
-Source: docs/reference/mlmd.md, "Lineage".
+Source: docs/mlmd.md.
 """
 
 from __future__ import annotations
